@@ -1,0 +1,119 @@
+package topology
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"platen/internal/site"
+)
+
+// Whatever the network, the nine subnets lie in it, none overlaps another, and the private ones
+// are the widest.
+func TestSubnetsNeverOverlap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bits := rapid.IntRange(16, 24).Draw(t, "bits")
+		addr := netip.AddrFrom4([4]byte{10, rapid.Byte().Draw(t, "b"), rapid.Byte().Draw(t, "c"), 0})
+		network := netip.PrefixFrom(addr, bits).Masked()
+		subnets, err := Subnets(network.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(subnets) != 9 {
+			t.Fatalf("%d subnets", len(subnets))
+		}
+		for i, s := range subnets {
+			last := s.Prefix.Masked()
+			if last != s.Prefix || !network.Contains(s.Prefix.Addr()) || s.Prefix.Bits() < network.Bits() {
+				t.Errorf("%v does not lie in %v", s.Prefix, network)
+			}
+			if s.Prefix.Bits() > 28 {
+				t.Errorf("%v is narrower than AWS makes", s.Prefix)
+			}
+			if s.Tier == "private" && slices.ContainsFunc(subnets, func(o Subnet) bool { return o.Tier != "private" && o.Usable() > s.Usable() }) {
+				t.Errorf("another subnet is wider than the private %v", s.Prefix)
+			}
+			for _, o := range subnets[i+1:] {
+				if s.Prefix.Overlaps(o.Prefix) {
+					t.Errorf("%v and %v overlap", s, o)
+				}
+			}
+		}
+	})
+}
+
+func TestSubnetsRefuseWhatCannotBeCut(t *testing.T) {
+	for _, cidr := range []string{"", "10.0.0.0/8", "10.0.0.0/25", "fd00::/16", "10.0.0.0"} {
+		if _, err := Subnets(cidr); err == nil {
+			t.Errorf("%q is cut", cidr)
+		}
+	}
+}
+
+var prefixPattern = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+
+// No name exceeds AWS' limit, and two environments never share one.
+func TestNamesFitAWS(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.StringMatching(`[a-z][a-z0-9-]{0,30}[a-z0-9]`)
+		envs := rapid.StringMatching(`[a-z][a-z0-9]{0,15}`)
+		one := Topology{Site: names.Draw(t, "site"), Env: envs.Draw(t, "env"), AWS: &AWS{AWSSpec: site.AWSSpec{Account: "123456789012", Region: "ap-southeast-2"}}}
+		other := Topology{Site: names.Draw(t, "other site"), Env: envs.Draw(t, "other env"), AWS: one.AWS}
+		for _, x := range []Topology{one, other} {
+			if p := x.AWSPrefix(); len(p) > MaxAWSPrefix || !prefixPattern.MatchString(p) {
+				t.Errorf("%s/%s: prefix %q", x.Site, x.Env, p)
+			}
+			if b := x.StateBucket(); len(b) > 63 || strings.HasSuffix(b, "-") {
+				t.Errorf("%s: bucket %q", x.Site, b)
+			}
+		}
+		if one.Site+"-"+one.Env != other.Site+"-"+other.Env && one.AWSPrefix() == other.AWSPrefix() {
+			t.Errorf("%s/%s and %s/%s are both %q", one.Site, one.Env, other.Site, other.Env, one.AWSPrefix())
+		}
+	})
+}
+
+func TestAWSCron(t *testing.T) {
+	for five, want := range map[string][]string{
+		"0 7 * * MON-FRI": {"cron(0 7 ? * MON-FRI *)"},
+		"0 7 * * 1-5":     {"cron(0 7 ? * MON-FRI *)"},
+		"0 0 1 * *":       {"cron(0 0 1 * ? *)"},
+		"*/5 * * * *":     {"cron(*/5 * * * ? *)"},
+		"0 0 1 * 0,6":     {"cron(0 0 1 * ? *)", "cron(0 0 ? * SUN,SAT *)"},
+		"0 0 * jan 7":     {"cron(0 0 ? JAN SUN *)"},
+	} {
+		if got := AWSCron(five); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", five, got, want)
+		}
+	}
+}
+
+func TestArchitectureAndTrunk(t *testing.T) {
+	for kind, want := range map[string]string{
+		"t4g.medium": "arm64 false", "t3.large": "x86_64 false", "m7g.large": "arm64 true", "c7gn.xlarge": "arm64 true",
+		"m7i-flex.large": "x86_64 true", "g5.xlarge": "x86_64 false", "g5g.xlarge": "arm64 false", "a1.large": "arm64 false", "r6i.large": "x86_64 true",
+	} {
+		if got := fmt.Sprint(Architecture(kind), " ", Trunks(kind)); got != want {
+			t.Errorf("%s: %s, want %s", kind, got, want)
+		}
+	}
+}
+
+func TestRounding(t *testing.T) {
+	for days, want := range map[int]int{1: 1, 2: 3, 3: 3, 14: 14, 15: 30, 9999: 3653} {
+		if got := LogDays(days); got != want {
+			t.Errorf("%d days: %d, want %d", days, got, want)
+		}
+	}
+	for every, want := range map[time.Duration]int{time.Minute: 1, time.Hour: 1, 5 * time.Hour: 6, 13 * time.Hour: 24, 48 * time.Hour: 24} {
+		if got := BackupHours(every); got != want {
+			t.Errorf("%v: %d, want %d", every, got, want)
+		}
+	}
+}
