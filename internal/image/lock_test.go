@@ -1,0 +1,98 @@
+package image_test
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"platen/internal/image"
+)
+
+func pin(name, version string) image.Package {
+	return image.Package{Name: name, Version: version, Architecture: "amd64", SHA256: strings.Repeat("ab", 32), Size: 7, Filename: "pool/main/" + name, Archive: "main"}
+}
+
+func TestLockIsReadAsItWasWritten(t *testing.T) {
+	l := image.Lock{}
+	l.Set("amd64", "web", roots, []image.Package{pin("zlib", "1:1"), pin("libc6", "2.41-12")})
+	l.Set("amd64", "db", "fedcba9876543210", []image.Package{pin("libc6", "2.41-12")})
+	data, err := l.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := image.ParseLock(data)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, data)
+	}
+	second, err := again.Marshal()
+	if err != nil || !bytes.Equal(data, second) {
+		t.Fatalf("written again it is another file (%v):\n%s\n%s", err, data, second)
+	}
+	if packages, ok := again.Of("amd64", "db", "fedcba9876543210"); !ok || !reflect.DeepEqual(packages, []image.Package{pin("libc6", "2.41-12")}) {
+		t.Errorf("db has %v, %v", packages, ok)
+	}
+	for _, c := range [][3]string{{"amd64", "db", "other roots"}, {"arm64", "db", "fedcba9876543210"}, {"amd64", "new", "fedcba9876543210"}} {
+		if _, ok := again.Of(c[0], c[1], c[2]); ok {
+			t.Errorf("%v is pinned", c)
+		}
+	}
+}
+
+func TestLockTellsWhatChanged(t *testing.T) {
+	before, after := image.Lock{}, image.Lock{}
+	before.Set("amd64", "web", roots, []image.Package{pin("old", "1"), pin("same", "1"), pin("up", "1")})
+	after.Set("amd64", "web", roots, []image.Package{pin("new", "1"), pin("same", "1"), pin("up", "2")})
+	var lines []string
+	for _, c := range before.Changes(after) {
+		lines = append(lines, c.String())
+	}
+	if want := []string{"new 1 is new (amd64)", "old 1 is gone (amd64)", "up 1 → 2 (amd64)"}; !reflect.DeepEqual(lines, want) {
+		t.Errorf("got %q, want %q", lines, want)
+	}
+}
+
+func TestLockForgetsWhatNoImageAsksFor(t *testing.T) {
+	l := image.Lock{}
+	l.Set("amd64", "web", roots, []image.Package{pin("a", "1"), pin("b", "1")})
+	l.Set("amd64", "web", "fedcba9876543210", []image.Package{pin("b", "2")})
+	packages := l.Architectures["amd64"].Pins()
+	if len(packages) != 1 || packages[0].Version != "2" {
+		t.Errorf("pinned are %v", packages)
+	}
+}
+
+const roots = "0123456789abcdef"
+
+func TestLocksThatCannotBeTrustedAreRefused(t *testing.T) {
+	good := image.Lock{}
+	good.Set("amd64", "web", roots, []image.Package{pin("libc6", "2.41-12")})
+	data, err := good.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"an unknown key":        {"version: 1", "version: 1\nfoo: 2", "[4:1]"},
+		"a newer version":       {"version: 1", "version: 2", "newer platen"},
+		"a package without sum": {strings.Repeat("ab", 32), "abc", `line 12: amd64: package "libc6" "abc" is not a SHA-256`},
+		"a name that is a path": {"name: libc6", "name: ../libc6", `line 9: amd64: package "../libc6" is not a name`},
+		"a bad version":         {"version: 2.41-12", "version: 2.41 12", `line 10: amd64: package "libc6" "2.41 12" is not a version`},
+		"another architecture":  {"arch: amd64", "arch: i386", `line 11: amd64: package "libc6" is for "i386"`},
+		"an absurd size":        {"size: 7", "size: 9000000000000", `line 13: amd64: package "libc6" cannot be 9000000000000 bytes`},
+		"a negative size":       {"size: 7", "size: -7", `line 13: amd64: package "libc6" cannot be -7 bytes`},
+		"a size that is a word": {"size: 7", "size: seven", `[13:15]`},
+		"a file elsewhere":      {"file: pool/main/libc6", "file: pool/../../etc/passwd", `line 14: amd64: package "libc6" file "pool/../../etc/passwd" is not below`},
+		"an archive unknown":    {"from: main", "from: backports", `line 15: amd64: package "libc6" is from "backports"`},
+		"a file that is gone":   {"        file: pool/main/libc6\n", "", `amd64: package "libc6" file "" is not below`},
+		"an unknown processor":  {"  amd64:", "  mips:", "mips: not an architecture"},
+		"roots changed":         {"web: " + roots, "web: latest", `line 7: amd64: roots of web: "latest" is not`},
+		"a conflict's marker":   {"version: 1", "<<<<<<< ours\nversion: 1", "platen.lock"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := image.ParseLock(bytes.Replace(data, []byte(c.old), []byte(c.new), 1))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want something of %q", err, c.want)
+			}
+		})
+	}
+}
