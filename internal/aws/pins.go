@@ -1,0 +1,128 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"platen/internal/release"
+	"platen/internal/report"
+	"platen/internal/topology"
+)
+
+// pinsKey is the record of what was looked up once.
+const pinsKey = "aws.json"
+
+// pins are the environment's: from the record, and looked up where it says nothing yet. changed
+// tells that the record should be written; etag is its.
+func (p *Place) pins(ctx context.Context, t topology.Topology) (pins topology.Pins, etag string, changed bool, err error) {
+	data, etag, err := p.Get(ctx, pinsKey)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(data, &pins); err != nil {
+			return pins, etag, false, fmt.Errorf("read the record %s: %w", pinsKey, err)
+		}
+	case !errors.Is(err, release.ErrNotFound):
+		return pins, "", false, err
+	}
+	if len(pins.Zones) == 0 {
+		if pins.Zones, err = p.zones(ctx, t); err != nil {
+			return pins, etag, false, err
+		}
+		changed = true
+	}
+	if arch := topology.Architecture(t.AWS.Hosts.Type); pins.Image == "" || pins.For != arch {
+		if pins.Image, err = p.image(ctx, arch); err != nil {
+			return pins, etag, false, err
+		}
+		pins.For, changed = arch, true
+	}
+	if t.AWS.Domain != "" && pins.Zone == "" {
+		if pins.Zone, err = p.hostedZone(ctx, t.AWS.Domain); err != nil {
+			return pins, etag, false, err
+		}
+		changed = true
+	}
+	return pins, etag, changed, nil
+}
+
+// keepPins looks up what is missing and records it.
+func (p *Place) keepPins(ctx context.Context, t topology.Topology) (topology.Pins, error) {
+	pins, etag, changed, err := p.pins(ctx, t)
+	if err != nil || !changed {
+		return pins, err
+	}
+	data, err := json.MarshalIndent(pins, "", "  ")
+	if err != nil {
+		return pins, err
+	}
+	_, err = p.Put(ctx, pinsKey, append(data, '\n'), etag)
+	return pins, err
+}
+
+// zones are three availability zones that offer the hosts' type.
+func (p *Place) zones(ctx context.Context, t topology.Topology) ([]string, error) {
+	available, err := p.ec2.zones(ctx)
+	if err != nil {
+		return nil, report.Hint(fmt.Errorf("list the zones of %s: %w", t.AWS.Region, err), "check that region: is one that the account may use")
+	}
+	names, err := p.ec2.offers(ctx, t.AWS.Hosts.Type)
+	if err != nil {
+		return nil, fmt.Errorf("see in which zones %s is offered: %w", t.AWS.Hosts.Type, err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(available, name) })
+	slices.Sort(names)
+	if len(names) < topology.ZonesWanted {
+		return nil, report.Hint(fmt.Errorf("%s is offered in %d zones of %s (%s), and %d are wanted", t.AWS.Hosts.Type, len(names), t.AWS.Region,
+			strings.Join(names, ", "), topology.ZonesWanted), "take another hosts.type, or another region")
+	}
+	return names[:topology.ZonesWanted], nil
+}
+
+// image is the newest ECS-optimised Amazon Linux 2023 today.
+func (p *Place) image(ctx context.Context, arch string) (string, error) {
+	name := "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+	if arch == "arm64" {
+		name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id"
+	}
+	out, err := p.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	if err != nil {
+		return "", fmt.Errorf("find the ECS-optimised image for %s (SSM parameter %s): %w", arch, name, err)
+	}
+	return aws.ToString(out.Parameter.Value), nil
+}
+
+// hostedZone is the public zone in Route 53 with the longest name that the domain ends in.
+func (p *Place) hostedZone(ctx context.Context, domain string) (string, error) {
+	best, id := "", ""
+	pages := route53.NewListHostedZonesPaginator(p.route53, &route53.ListHostedZonesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", fmt.Errorf("list the hosted zones: %w", err)
+		}
+		for _, z := range page.HostedZones {
+			if z.Config != nil && z.Config.PrivateZone {
+				continue
+			}
+			if name := zoneName(z); (domain == name || strings.HasSuffix(domain, "."+name)) && len(name) > len(best) {
+				best, id = name, strings.TrimPrefix(aws.ToString(z.Id), "/hostedzone/")
+			}
+		}
+	}
+	if id == "" {
+		return "", report.Hint(fmt.Errorf("no public hosted zone in this account holds %s", domain),
+			"make one in Route 53 and have the registrar name its servers, or take domain: out")
+	}
+	return id, nil
+}
+
+func zoneName(z route53types.HostedZone) string { return strings.TrimSuffix(aws.ToString(z.Name), ".") }

@@ -1,0 +1,122 @@
+package terraform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/terraform-exec/tfexec"
+
+	"platen/internal/report"
+	"platen/internal/topology"
+)
+
+// planFile is where a plan lies between plan and apply. It is removed with the apply.
+const planFile = "platen.tfplan"
+
+// Plan compares a prepared stack with what is there. Unless it is only a look, the plan is kept
+// for Apply.
+func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (report.StackPlan, error) {
+	tf, err := r.terraform(stack)
+	if err != nil {
+		return report.StackPlan{}, err
+	}
+	s := &stream{stack: stack}
+	options := []tfexec.PlanOption{tfexec.VarFile(topology.VariablesFile(r.Workspace))}
+	if o.Look {
+		options = append(options, tfexec.Lock(false))
+	} else {
+		options = append(options, tfexec.Out(planFile))
+	}
+	if o.Destroy {
+		options = append(options, tfexec.Destroy(true))
+	}
+	for _, target := range o.Targets {
+		options = append(options, tfexec.Target(target))
+	}
+	var differs bool
+	run := func() error {
+		differs, err = tf.PlanJSON(ctx, s, options...)
+		return err
+	}
+	if o.Look {
+		err = run()
+	} else {
+		err = r.locked(ctx, tf, stack, s, run)
+	}
+	if err != nil {
+		return report.StackPlan{}, r.failed(ctx, "plan", stack, err, s)
+	}
+	return report.StackPlan{Changes: s.changes, Drift: s.drift, Differs: differs}, nil
+}
+
+// Apply does what Plan planned, and narrates it. When it fails or is interrupted, what was
+// made is in the state, and the next Plan goes on from there.
+func (r *Runner) Apply(ctx context.Context, stack string, sink report.Sink) error {
+	defer func() { _ = os.Remove(filepath.Join(r.Folder, stack, planFile)) }()
+	tf, err := r.terraform(stack)
+	if err != nil {
+		return err
+	}
+	s := &stream{stack: stack, sink: sink}
+	err = r.locked(ctx, tf, stack, s, func() error { return r.apply(ctx, stack, s) })
+	if err != nil {
+		return r.failed(ctx, "apply", stack, err, s)
+	}
+	return nil
+}
+
+// failed says what Terraform said. Its own error is "exit status 1"; the reason is in the stream.
+func (r *Runner) failed(ctx context.Context, verb, stack string, err error, s *stream) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s the stack %s: %w", verb, stack, context.Cause(ctx))
+	}
+	var held *report.HeldError
+	if errors.As(err, &held) {
+		return err
+	}
+	said := strings.TrimSpace(err.Error())
+	if s != nil && len(s.errors) > 0 {
+		var lines []string
+		for _, d := range s.errors {
+			lines = append(lines, d.String())
+		}
+		said = strings.Join(lines, "\n  ")
+	}
+	failure := &Error{Verb: verb, Stack: stack, Said: said}
+	if s != nil {
+		failure.Diagnostics = s.errors
+	}
+	return failure
+}
+
+// Error is a Terraform that failed.
+type Error struct {
+	Verb, Stack, Said string
+	Diagnostics       []Diagnostic
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s the stack %s: %s", e.Verb, e.Stack, e.Said) }
+
+// Hint implements the interface of report.HintOf.
+func (e *Error) Hint() string {
+	said := strings.ToLower(e.Said)
+	switch {
+	case strings.Contains(said, "limitexceeded") || strings.Contains(said, "quota") || strings.Contains(said, "limit exceeded"):
+		return "the account has no room for it: raise that quota in the AWS console (Service Quotas), then run the same command again: it goes on"
+	case strings.Contains(said, "no space left on device"):
+		return "free some disk space, then run the same command again"
+	case strings.Contains(said, "accessdenied") || strings.Contains(said, "unauthorizedoperation"):
+		return "the credentials may not do this; docs/aws.md lists what Platen needs"
+	case strings.Contains(said, "could not connect to registry.terraform.io") || strings.Contains(said, "failed to query available provider packages"):
+		return "the AWS provider cannot be downloaded: check the network, or have a mirror in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)"
+	default:
+		return "what was made before is in the state; run the same command again and it goes on"
+	}
+}
+
+var _ io.Writer = (*stream)(nil)
