@@ -1,0 +1,263 @@
+// Package aws drives the real binary, with the real Terraform and the real AWS provider, against
+// an emulator of AWS, and asks AWS' own SDK what came of it. Nothing in the binary or in the
+// stacks knows of it: AWS_ENDPOINT_URL says where AWS is.
+package aws
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+const (
+	account = "123456789012" // the emulator's
+	region  = "eu-west-1"
+)
+
+// place is an AWS of its own, and a folder with a site.
+type place struct {
+	t       *testing.T
+	folder  string
+	address string
+	env     []string
+	log     *bytes.Buffer
+}
+
+// platen is the binary under test: PLATEN_BIN, else built once.
+var platen = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("PLATEN_BIN"); path != "" {
+		return path, nil
+	}
+	folder, err := os.MkdirTemp("", "platen-aws-bin")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "platen")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, "../../cmd/platen").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build platen: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// mirror is the folder of a provider mirror on this disk, or "" when there is none: then
+// Terraform downloads the provider.
+var mirror = sync.OnceValue(func() string {
+	var found string
+	_ = filepath.WalkDir("/", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return fs.SkipDir
+		case path == "/proc" || path == "/sys" || path == "/dev":
+			return fs.SkipDir
+		case d.Name() == ".terraform":
+			return fs.SkipDir
+		}
+		// MIRROR/registry.terraform.io/hashicorp/aws/VERSION/PLATFORM/terraform-provider-aws_v…
+		if !d.IsDir() && strings.HasPrefix(d.Name(), "terraform-provider-aws_v5.100.0") {
+			root := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(path))))))
+			if filepath.Base(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(path)))))) == "registry.terraform.io" &&
+				!strings.HasPrefix(path, os.TempDir()) {
+				found = root
+				return fs.SkipAll
+			}
+		}
+		return nil
+	})
+	return found
+})
+
+// python is one that has moto: the machine's own, or one in the user's cache, where it is installed
+// once.
+var python = sync.OnceValues(func() (string, error) {
+	if exec.Command("python3", "-c", "import moto.server").Run() == nil {
+		return "python3", nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(cache, "platen-tests", "moto-5.2.1")
+	path := filepath.Join(folder, "bin", "python3")
+	if exec.Command(path, "-c", "import moto.server").Run() == nil {
+		return path, nil
+	}
+	for _, args := range [][]string{{"python3", "-m", "venv", folder}, {path, "-m", "pip", "install", "--quiet", "moto[server]==5.2.1"}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("install moto: %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	return path, nil
+})
+
+// emulator starts an AWS and writes the site's file.
+func emulator(t *testing.T, yaml string) *place {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p := &place{t: t, folder: t.TempDir(), address: fmt.Sprintf("http://127.0.0.1:%d", port), log: &bytes.Buffer{}}
+	interpreter, err := python()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(interpreter, "emulator/emulator.py", "-H", "127.0.0.1", "-p", fmt.Sprint(port))
+	cmd.Env = append(os.Environ(), "MOTO_ACM_VALIDATION_WAIT=1", "MOTO_IAM_LOAD_MANAGED_POLICIES=true")
+	log := &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the emulator: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		<-ended
+	})
+	deadline := time.Now().Add(time.Minute)
+	for {
+		resp, err := http.Get(p.address + "/moto-api/")
+		if err == nil {
+			_ = resp.Body.Close()
+			break
+		}
+		select {
+		case <-ended:
+			t.Fatalf("the emulator ended\n%s", log)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the emulator does not answer: %v\n%s", err, log)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	rc := filepath.Join(p.folder, "terraform.rc")
+	text := ""
+	if m := mirror(); m != "" {
+		text = fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", m)
+	}
+	p.write("terraform.rc", text)
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "AWS_") && !strings.HasPrefix(pair, "TF_") && !strings.HasPrefix(pair, "XDG_") {
+			p.env = append(p.env, pair)
+		}
+	}
+	p.env = append(p.env, "AWS_ENDPOINT_URL="+p.address, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_MAX_ATTEMPTS=3",
+		"AWS_EC2_METADATA_DISABLED=true", "TF_CLI_CONFIG_FILE="+rc,
+		"XDG_STATE_HOME="+filepath.Join(p.folder, "state"), "XDG_CACHE_HOME="+filepath.Join(p.folder, "cache"))
+	p.write("platen.yaml", yaml)
+	return p
+}
+
+func (p *place) write(name, text string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.folder, name), []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// edit replaces a part of the site's file.
+func (p *place) edit(old, new string) {
+	p.t.Helper()
+	data, err := os.ReadFile(filepath.Join(p.folder, "platen.yaml"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if strings.Count(string(data), old) != 1 {
+		p.t.Fatalf("%q is not once in platen.yaml", old)
+	}
+	p.write("platen.yaml", strings.Replace(string(data), old, new, 1))
+}
+
+// command is platen with these arguments, or another program, in the site's folder.
+func (p *place) command(extra []string, name string, args ...string) *exec.Cmd {
+	p.t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = p.folder, append(append([]string{}, p.env...), extra...)
+	return cmd
+}
+
+// run runs platen and returns its output and exit code. All output is kept for the search for
+// secrets.
+func (p *place) run(args ...string) (out string, code int) {
+	p.t.Helper()
+	return p.runWith(nil, args...)
+}
+
+func (p *place) runWith(extra []string, args ...string) (out string, code int) {
+	p.t.Helper()
+	path, err := platen()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	data, err := p.command(extra, path, args...).CombinedOutput()
+	p.log.Write(data)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return string(data), exit.ExitCode()
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(data), 0
+}
+
+// must runs platen and wants it to succeed.
+func (p *place) must(args ...string) string {
+	p.t.Helper()
+	out, code := p.run(args...)
+	if code != 0 {
+		p.t.Fatalf("platen %s: exit %d\n%s", strings.Join(args, " "), code, out)
+	}
+	return out
+}
+
+// sdk is AWS' own view.
+func (p *place) sdk() awssdk.Config {
+	p.t.Helper()
+	c, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(region), config.WithBaseEndpoint(p.address),
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
