@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -135,20 +137,21 @@ func (e *Engine) bring(ctx context.Context, env *environment, o UpOptions, steps
 	}
 
 	result.Changed = true
-	first := len(running) == 0
 	if len(plan.Changes) > 0 {
 		err := steps.do("apply", func() error { return env.place.Target.Apply(ctx, t, steps.sink) })
 		if err != nil {
 			return result, err
 		}
 	}
-	if err := steps.do("install", func() error { return e.install(ctx, env, r, steps.sink) }); err != nil {
+	var fresh bool
+	err = steps.do("install", func() (err error) { fresh, err = e.install(ctx, env, r, steps.sink); return err })
+	if err != nil {
 		return result, err
 	}
 	if err := steps.do("web", func() error { return e.roll(ctx, env, r, running, steps) }); err != nil {
 		return result, err
 	}
-	if err := steps.do("smoke", func() error { return e.smoke(ctx, t, first) }); err != nil {
+	if err := steps.do("smoke", func() error { return e.smoke(ctx, t, fresh) }); err != nil {
 		return result, err
 	}
 	return result, recordRelease(ctx, env.place.Store, r)
@@ -168,14 +171,15 @@ func (e *Engine) publish(ctx context.Context, env *environment, steps *steps) er
 	})
 }
 
-// install runs the install job, which finds out by itself what is left to do.
-func (e *Engine) install(ctx context.Context, env *environment, r release.Release, sink report.Sink) error {
+// install runs the install job, which finds out by itself what is left to do. It tells whether
+// WordPress was installed just now: a site that only stood still belongs to its editors.
+func (e *Engine) install(ctx context.Context, env *environment, r release.Release, sink report.Sink) (fresh bool, err error) {
 	job, err := env.topology.Job("install")
 	if err != nil {
-		return err
+		return false, err
 	}
-	var said lines
-	exit, err := env.place.Fleet.Run(ctx, env.topology, r, job, &said, report.Sink(func(ev report.Event) {
+	var answer, said lines
+	exit, err := env.place.Fleet.Run(ctx, env.topology, r, job, io.MultiWriter(&answer, &said), report.Sink(func(ev report.Event) {
 		if ev.Event == "log" {
 			fmt.Fprintln(&said, ev.Detail)
 		}
@@ -184,13 +188,29 @@ func (e *Engine) install(ctx context.Context, env *environment, r release.Releas
 		}
 	}))
 	if err != nil {
-		return fmt.Errorf("run the install job: %w", err)
+		return false, fmt.Errorf("run the install job: %w", err)
 	}
 	if exit != 0 {
-		return report.Hint(fmt.Errorf("the install job ended with status %d%s", exit, tail(said.String())),
+		return false, report.Hint(fmt.Errorf("the install job ended with status %d%s", exit, tail(said.String())),
 			"what served before serves on; mend what it says and run platen up again (platen logs database may say more)")
 	}
-	return nil
+	return installed(answer.String())
+}
+
+// installed reads the install job's last line, one JSON object; plugins may have printed before it.
+func installed(answer string) (bool, error) {
+	answer = strings.TrimSpace(answer)
+	var last struct {
+		Installed *bool `json:"installed"`
+	}
+	err := json.Unmarshal([]byte(answer[strings.LastIndexByte(answer, '\n')+1:]), &last)
+	if err == nil && last.Installed == nil {
+		err = errors.New("it does not say whether it installed WordPress")
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the install job's answer %q: %w", answer, err)
+	}
+	return *last.Installed, nil
 }
 
 // lines collects what a job writes to its standard output and says in its log.

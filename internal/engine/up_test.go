@@ -211,6 +211,11 @@ func TestSmokeWantsTheTitleOfAFreshSite(t *testing.T) {
 	b.up(t)
 	b.place.page = "<title>Renamed by its editors</title>"
 	b.up(t)
+	// It stood still for a while: that does not make it a fresh site.
+	if _, _, err := b.Down(t.Context(), DownOptions{Site: b.site}, nil); err != nil {
+		t.Fatal(err)
+	}
+	b.up(t)
 }
 
 func TestUpTellsWhatTheInstallJobSaid(t *testing.T) {
