@@ -18,3 +18,12 @@ func main() {
 	stop()
 	os.Exit(code)
 }
+
+// abandon gives SIGINT to this process with nobody left who catches it: a shell sees an interrupted
+// program, as after any Ctrl-C.
+func abandon() {
+	signal.Reset(os.Interrupt)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		os.Exit(130)
+	}
+}

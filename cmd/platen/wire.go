@@ -24,6 +24,7 @@ import (
 func wire() cli.Wire {
 	return cli.Wire{
 		Version: built(),
+		Abandon: abandon,
 		Engine: &engine.Engine{
 			Open:       openPlace,
 			Build:      buildImages,

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 
 	"platen/internal/report"
@@ -109,5 +110,22 @@ func TestPictureFitsEightyColumns(t *testing.T) {
 		if lipgloss.Width(l) > 80 {
 			t.Errorf("%d cells: %s", lipgloss.Width(l), l)
 		}
+	}
+}
+
+// The first Ctrl-C asks the verb to end cleanly; the second gives the terminal back and ends it.
+func TestSecondCtrlCAbandons(t *testing.T) {
+	interrupts := 0
+	m := &treeModel{now: time.Now, interrupt: func() { interrupts++ }}
+	ctrlC := tea.KeyPressMsg{Code: 'c', Mod: tea.ModCtrl}
+	if _, cmd := m.Update(ctrlC); cmd != nil || interrupts != 1 || m.abandoned {
+		t.Fatalf("the first: %d interrupts, abandoned %t", interrupts, m.abandoned)
+	}
+	_, cmd := m.Update(ctrlC)
+	if cmd == nil || interrupts != 1 || !m.abandoned {
+		t.Fatalf("the second: %d interrupts, abandoned %t", interrupts, m.abandoned)
+	}
+	if _, quits := cmd().(tea.QuitMsg); !quits {
+		t.Error("the tree keeps the terminal")
 	}
 }

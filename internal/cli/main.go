@@ -20,6 +20,8 @@ type Wire struct {
 	Engine  *engine.Engine
 	Version Version
 	Getenv  func(string) string
+	// Abandon ends this process at once, as a second Ctrl-C does where the terminal sends it as a signal.
+	Abandon func()
 }
 
 // Version says what this binary is.

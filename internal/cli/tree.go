@@ -33,6 +33,9 @@ func (a *app) tree(ctx context.Context) progress {
 				// Without a tree the work still goes on; its result is printed after.
 				fmt.Fprintf(a.err, "cannot draw progress: %v\n", err)
 			}
+			if m.abandoned && a.Abandon != nil {
+				a.Abandon() // only now: the terminal is as it was
+			}
 		}()
 	}
 	return progress{
@@ -61,7 +64,8 @@ type treeModel struct {
 	width, height int
 	now           func() time.Time
 	interrupt     context.CancelFunc
-	interrupted   bool
+	interrupted   bool // Ctrl-C was pressed: the verb ends cleanly
+	abandoned     bool // and once more: it ends as any program
 }
 
 type (
@@ -92,6 +96,10 @@ func (m *treeModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		// In raw mode the terminal sends no signal: the key is the signal.
 		switch msg.String() {
 		case "ctrl+c":
+			if m.interrupted {
+				m.abandoned = true
+				return m, tea.Quit
+			}
 			m.interrupted = true
 			m.interrupt()
 		case "ctrl+z":
@@ -106,7 +114,7 @@ func (m *treeModel) View() tea.View {
 	height := m.height - 2 // the cursor's line, and one for the note below
 	text := m.board.draw(m.width, max(height, 3), m.now())
 	if m.interrupted {
-		text += "\nstopping cleanly …"
+		text += "\nstopping cleanly … (Ctrl-C again: at once)"
 	}
 	return tea.NewView(text + "\n")
 }

@@ -137,21 +137,97 @@ func TestAPackageThatDoesNotExist(t *testing.T) {
 	untouched(t, s)
 }
 
-func TestDiskFullWhileUnpacking(t *testing.T) {
-	small := t.TempDir()
-	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=2m"); err != nil {
+// smallDisk mounts two megabytes at the folder for the time of the test.
+func smallDisk(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=2m"); err != nil {
 		t.Fatalf("make a small disk (needs root): %v", err)
 	}
-	defer func() {
-		if err := syscall.Unmount(small, syscall.MNT_DETACH); err != nil {
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+}
+
+// packagesOnly returns a cache that has every package that the shared site's images needed, and no layer.
+func packagesOnly(t *testing.T) string {
+	t.Helper()
+	sharedSite(t)
+	full, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	if err := os.Mkdir(filepath.Join(cache, "platen"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"index", "sha256"} {
+		if err := os.Symlink(filepath.Join(full, "platen", part), filepath.Join(cache, "platen", part)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cache
+}
+
+func TestDiskFullWhileDownloading(t *testing.T) {
+	small := t.TempDir()
+	smallDisk(t, small)
 	s := site.New(t)
 	s.Configure(t)
 	s.Env = []string{"XDG_CACHE_HOME=" + small}
 	refused(t, s, 1, "no space left", small)
 	untouched(t, s)
+}
+
+func TestDiskFullWhileUnpacking(t *testing.T) {
+	cache := packagesOnly(t)
+	layers := filepath.Join(cache, "platen", "images")
+	smallDisk(t, layers)
+	s := site.New(t)
+	s.Configure(t)
+	s.Env = []string{"XDG_CACHE_HOME=" + cache}
+	refused(t, s, 1, "no space left", layers)
+	untouched(t, s)
+}
+
+// What a build that was ended in the middle of unpacking left is no part of what the next one makes.
+func TestInterruptedBuildGoesOn(t *testing.T) {
+	sharedSite(t)
+	const image = "valkey"
+	digest := func(s *site.Site) string {
+		return s.Run(t, 0, "image", "build", image, "--json").Stdout
+	}
+	for _, c := range []struct {
+		name   string
+		signal syscall.Signal
+		exit   int
+	}{{"Ctrl-C", syscall.SIGINT, 130}, {"SIGKILL", syscall.SIGKILL, -1}} {
+		t.Run(c.name, func(t *testing.T) {
+			s := site.New(t)
+			s.Configure(t)
+			want := digest(s)
+			s.Env = []string{"XDG_CACHE_HOME=" + packagesOnly(t)}
+			build := s.Start(t, "up", "--yes")
+			if !build.Until(func(e report.Event) bool {
+				return strings.HasPrefix(e.Detail, "unpacking") || strings.HasPrefix(e.Detail, "packing")
+			}) {
+				_, stderr := build.Wait()
+				t.Fatalf("the build unpacked nothing:\n%s", stderr)
+			}
+			build.Signal(t, c.signal)
+			if exit, stderr := build.Wait(); exit != c.exit {
+				t.Errorf("exit %d, want %d\n%s", exit, c.exit, stderr)
+			}
+			untouched(t, s)
+			if got := digest(s); got != want {
+				t.Errorf("after the interruption it makes\n%s\nnot\n%s", got, want)
+			}
+		})
+	}
 }
 
 func TestBadConfigurationIsReportedAtOnce(t *testing.T) {
@@ -257,6 +333,41 @@ func TestInterruptedUpGoesOn(t *testing.T) {
 	}
 }
 
+// The same on a site that people use: what they wrote and uploaded is there after it.
+func TestInterruptedUpOfALiveSiteLosesNothing(t *testing.T) {
+	sharedSite(t)
+	s := site.New(t)
+	s.Configure(t, "web: {tasks: 1}")
+	s.Up(t)
+	v := s.Visitor(t)
+	v.Login(t, s.Credentials(t))
+	var post struct{ Link string }
+	v.REST(t, http.StatusCreated, http.MethodPost, "/wp/v2/posts",
+		map[string]string{"title": "Kept", "content": "Written before the kill.", "status": "publish"}, &post)
+	var media struct {
+		URL string `json:"source_url"`
+	}
+	v.Upload(t, "kept.png", "image/png", picture(t, 64, 64), &media)
+
+	for memory, signal := range map[string]syscall.Signal{"700M": syscall.SIGKILL, "710M": syscall.SIGINT} {
+		s.Configure(t, "web: {tasks: 1, php: {memory: "+memory+"}}")
+		up := s.Start(t, "up", "--yes")
+		if !up.Until(func(e report.Event) bool { return strings.HasPrefix(e.Step, "web/") }) {
+			_, stderr := up.Wait()
+			t.Fatalf("up ended before it came to the web tasks:\n%s", stderr)
+		}
+		up.Signal(t, signal)
+		up.Wait()
+	}
+	s.Up(t)
+	reader := s.Visitor(t)
+	if page := reader.Get(t, http.StatusOK, post.Link); !strings.Contains(page.Body, "Written before the kill.") {
+		t.Errorf("the post is gone:\n%s", site.Excerpt(page.Body))
+	}
+	reader.Get(t, http.StatusOK, media.URL)
+	v.Get(t, http.StatusOK, "/wp-admin/") // and who was logged in still is
+}
+
 // A second folder with the same name must not take the first one's site over.
 func TestAnotherFolderWithTheSameName(t *testing.T) {
 	s := sharedSite(t)
@@ -285,7 +396,13 @@ func TestDownKeepsDataUnlessAsked(t *testing.T) {
 	for _, c := range s.Containers(t) {
 		t.Errorf("%s is still there", c.Service)
 	}
-	// Without a terminal there is nobody to ask, and data is worth a flag.
+	// Without a terminal there is nobody to ask, and data is worth a flag. With one, no is no.
+	asked := s.Terminal(t, "down", "--volumes")
+	asked.Until(t, "[y/N]")
+	asked.Type(t, "n\n")
+	if exit := asked.Wait(t); exit == 0 {
+		t.Errorf("after a no it says that all is well:\n%s", asked.Screen())
+	}
 	if refused := s.Run(t, 2, "down", "--volumes"); !strings.Contains(refused.Stderr, "--yes") {
 		t.Errorf("it does not name --yes:\n%s", refused.Stderr)
 	}

@@ -58,3 +58,15 @@ try {
 } catch ( mysqli_sql_exception $e ) {
 	expect( 'an error does not repeat the password', false, str_contains( $e->getMessage(), 'wrong' ) );
 }
+
+// A server that is away: at once without patience, and tried again with it.
+$nobody = array( 'writer' => '127.0.0.1:1' ) + $db;
+foreach ( array( 0 => false, 1 => true ) as $patience => $waits ) {
+	$since = hrtime( true );
+	try {
+		new Database( $nobody, 5, $patience );
+		expect( 'nobody answers at that address', true, false );
+	} catch ( mysqli_sql_exception $e ) {
+		expect( "with $patience s of patience it tries again", $waits, hrtime( true ) - $since >= 1e9 );
+	}
+}

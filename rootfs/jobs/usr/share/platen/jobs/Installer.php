@@ -13,6 +13,7 @@ final class Installer {
 	private const LOCK       = 'install';
 	private const UNFINISHED = 'installing'; // the row stands from before the first table until all is done
 	private const WAIT       = 120;          // seconds for another installer
+	private const PATIENCE   = 15;           // seconds: the endpoint may still follow a node that was just replaced
 	private const PERMALINKS = '/%postname%/';
 
 	private readonly Database $lock;  // its transaction holds the row
@@ -21,8 +22,8 @@ final class Installer {
 
 	/** @param array<string, mixed> $config */
 	public function __construct( private readonly array $config ) {
-		$this->lock  = new Database( $config['db'], self::WAIT + 10 );
-		$this->state = new Database( $config['db'], 30 );
+		$this->lock  = new Database( $config['db'], self::WAIT + 10, self::PATIENCE );
+		$this->state = new Database( $config['db'], 30, self::PATIENCE );
 	}
 
 	/** Before WordPress is loaded: waits for its turn and looks at what is there. */

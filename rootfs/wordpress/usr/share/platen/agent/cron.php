@@ -12,7 +12,9 @@ foreach ( array( 'Config', 'Database', 'Lease', 'Cron' ) as $class ) {
 }
 
 // A visitor cannot come here: nginx has no way to this script, and its pool has a socket of its own.
-const PLATEN_CRON_LEASE  = 180; // seconds; renewed before each event, and what one event may take
+// An event that takes longer than the lease (an import, a mailing; the pool ends it after 15 minutes)
+// goes on, and so does the site's cron: another task takes the lease and runs what else is due.
+const PLATEN_CRON_LEASE  = 180; // seconds; renewed before each event
 const PLATEN_CRON_BUDGET = 50;  // seconds; the next call is due after 60
 
 /** @param array<string, mixed> $answer */
@@ -26,7 +28,6 @@ function platen_cron_answer( int $status, array $answer ): never {
 }
 
 ignore_user_abort( true );
-set_time_limit( PLATEN_CRON_LEASE );
 $start = microtime( true );
 
 try {

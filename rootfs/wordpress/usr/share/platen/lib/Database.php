@@ -12,12 +12,32 @@ final class Database {
 
 	private readonly \mysqli $link;
 
+	// No connection, none any more, or none that greets: what an endpoint answers while its node changes.
+	private const AWAY = array( 2002, 2003, 2006, 2013 );
+
 	/**
 	 * @param array{writer: string, name: string, user: string, password: string} $db
 	 * @param int $timeout seconds to connect, and to wait for an answer
+	 * @param int $patience seconds in which it tries again while the server is away
 	 */
-	public function __construct( array $db, int $timeout ) {
+	public function __construct( array $db, int $timeout, int $patience = 0 ) {
 		mysqli_report( MYSQLI_REPORT_OFF ); // as WordPress sets it, for the whole process: failures are checked here
+		$until = microtime( true ) + $patience;
+		while ( true ) {
+			try {
+				$this->link = self::connect( $db, $timeout );
+				return;
+			} catch ( \mysqli_sql_exception $e ) {
+				if ( ! in_array( $e->getCode(), self::AWAY, true ) || microtime( true ) >= $until ) {
+					throw $e;
+				}
+				usleep( 200_000 );
+			}
+		}
+	}
+
+	/** @param array{writer: string, name: string, user: string, password: string} $db */
+	private static function connect( array $db, int $timeout ): \mysqli {
 		$colon = (int) strrpos( $db['writer'], ':' );
 		$link  = mysqli_init();
 		$link->options( MYSQLI_OPT_CONNECT_TIMEOUT, $timeout );
@@ -45,7 +65,7 @@ final class Database {
 		if ( ! $ok ) {
 			throw new \mysqli_sql_exception( "connect to {$db['writer']}: " . ( $warned ?? $link->connect_error ?? '' ), $link->connect_errno );
 		}
-		$this->link = $link;
+		return $link;
 	}
 
 	/**
