@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 
 	"platen/tests/e2e/site"
@@ -30,7 +32,14 @@ func TestMailIsCaught(t *testing.T) {
 	s.Run(t, 0, "mail", "test", "reader@example.org")
 	list := s.Run(t, 0, "mail", "list", "--json")
 	if !strings.Contains(list.Stdout, "reader@example.org") {
-		t.Errorf("platen mail list shows no such mail:\n%s", list.Stdout)
+		t.Fatalf("platen mail list shows no such mail:\n%s", list.Stdout)
+	}
+	var mails []struct{ ID string }
+	if err := json.Unmarshal([]byte(list.Stdout), &mails); err != nil || len(mails) == 0 {
+		t.Fatalf("%v\n%s", err, list.Stdout)
+	}
+	if shown := s.Run(t, 0, "mail", "show", mails[0].ID).Stdout; !strings.Contains(shown, "To: reader@example.org") || !strings.Contains(shown, s.URL()) {
+		t.Errorf("platen mail show:\n%s", shown)
 	}
 }
 
@@ -70,6 +79,28 @@ func TestMailReachesAnSMTPServer(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatalf("no mail came; the log says:\n%s", s.Run(t, 0, "logs", "web").Stdout)
 	}
+
+	// Port 465 speaks TLS from the first byte; this server wants to know who sends.
+	const password = "smtp-Pw'7"
+	strict := startSMTPS(t, net.JoinHostPort(gateway, "465"), server.certificate, "blog", password)
+	s.Configure(t, "web: {tasks: 1}", "admin: {user: editor, email: editor@example.com}",
+		fmt.Sprintf("mail: {smtp: %q, from: blog@example.com, user: blog}", strict.address))
+	s.Env = []string{"PLATEN_MAIL_PASSWORD=" + password}
+	s.Up(t)
+	s.Run(t, 0, "mail", "test", "reader@example.org")
+	select {
+	case mail := <-strict.received:
+		if mail.user != "blog" || mail.to != "reader@example.org" || !mail.encrypted {
+			t.Errorf("user %q to %s, encrypted %t", mail.user, mail.to, mail.encrypted)
+		}
+	default:
+		t.Error("platen mail test says that it sent a mail, and none came")
+	}
+	s.Env = []string{"PLATEN_MAIL_PASSWORD=wrong"}
+	s.Up(t)
+	if said := s.Run(t, 1, "mail", "test", "reader@example.org").Stderr; !strings.Contains(strings.ToLower(said), "authenticate") || strings.Contains(said, "wrong") {
+		t.Errorf("with a wrong password:\n%s", said)
+	}
 }
 
 // gatewayOf is this machine's address as containers on the network with a way out see it.
@@ -85,34 +116,52 @@ func gatewayOf(t *testing.T, c site.Container) string {
 }
 
 type received struct {
-	from, to, body string
-	encrypted      bool
+	from, to, body, user string
+	encrypted            bool
 }
 
 type smtpServer struct {
-	address   string
-	authority string // PEM of what signs its certificate
-	received  chan received
+	address        string
+	certificate    tls.Certificate
+	authority      string // PEM of what signs its certificate
+	user, password string // "" = nobody needs to log in
+	received       chan received
 }
 
 func startSMTP(t *testing.T, host string) *smtpServer {
 	t.Helper()
 	certificate, authority := certificateFor(t, host)
-	s := &smtpServer{authority: authority, received: make(chan received, 10)}
-	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		return &smtpSession{server: s, conn: c}, nil
-	}))
-	server.Domain = host
-	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
-	server.ErrorLog = discard{}
+	s := &smtpServer{certificate: certificate, authority: authority, received: make(chan received, 10)}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.serve(t, listener)
+	return s
+}
+
+// startSMTPS starts a server that speaks TLS from the first byte and takes mail of one user only.
+func startSMTPS(t *testing.T, address string, certificate tls.Certificate, user, password string) *smtpServer {
+	t.Helper()
+	s := &smtpServer{certificate: certificate, user: user, password: password, received: make(chan received, 10)}
+	listener, err := tls.Listen("tcp", address, &tls.Config{Certificates: []tls.Certificate{certificate}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t, listener)
+	return s
+}
+
+func (s *smtpServer) serve(t *testing.T, listener net.Listener) {
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &smtpSession{server: s, conn: c}, nil
+	}))
 	s.address = listener.Addr().String()
+	server.Domain = s.address
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{s.certificate}}
+	server.ErrorLog = discard{}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
-	return s
 }
 
 type discard struct{}
@@ -123,13 +172,40 @@ func (discard) Println(...any)        {}
 type smtpSession struct {
 	server *smtpServer
 	conn   *smtp.Conn
+	user   string // who has logged in
 	mail   received
 }
 
-func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error { s.mail.from = from; return nil }
-func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error   { s.mail.to = to; return nil }
-func (s *smtpSession) Reset()                                      { s.mail = received{} }
-func (s *smtpSession) Logout() error                               { return nil }
+func (s *smtpSession) Mail(from string, _ *smtp.MailOptions) error {
+	if s.server.user != s.user {
+		return smtp.ErrAuthRequired
+	}
+	s.mail.from, s.mail.user = from, s.user
+	return nil
+}
+
+// AuthMechanisms implements smtp.AuthSession.
+func (s *smtpSession) AuthMechanisms() []string {
+	if s.server.user == "" {
+		return nil
+	}
+	return []string{sasl.Plain}
+}
+
+// Auth implements smtp.AuthSession.
+func (s *smtpSession) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if user != s.server.user || password != s.server.password {
+			return smtp.ErrAuthFailed
+		}
+		s.user = user
+		return nil
+	}), nil
+}
+
+func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error { s.mail.to = to; return nil }
+func (s *smtpSession) Reset()                                    { s.mail = received{} }
+func (s *smtpSession) Logout() error                             { return nil }
 func (s *smtpSession) Data(r io.Reader) error {
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(r); err != nil {
