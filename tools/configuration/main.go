@@ -35,7 +35,8 @@ of them are reported at once with file, line and column, before anything is touc
 editor completes it. Sizes are written 64M or 1G, a range 2..4, or 2 for both bounds.
 
 What an environment says is merged over the rest: maps merge, scalars and lists replace.
-Keys that only AWS uses are read and checked today, and nothing acts on them yet.
+Keys that only AWS uses are checked for every target, so that a mistake shows before prod is tried.
+On one machine nothing acts on backups, and on replicas of database and caches, yet.
 `
 
 // sections are the order of the page: a person's, not the alphabet's.
