@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -60,45 +59,18 @@ func TestEngineWithoutPermission(t *testing.T) {
 	if err := os.Chmod(socket, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// An ordinary user needs a way to its own copy of the program, its folder and a home.
-	binary, err := site.Binary()
-	if err != nil {
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, "platen.yaml"), []byte("platen: 1\nname: "+s.Name+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
-	open, err := os.MkdirTemp("", "platen-nobody-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(open)
-	copied := filepath.Join(open, "platen")
-	if err := os.WriteFile(copied, content, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const nobody = 65534
 	for dir := s.Dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{open, s.Dir} {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(copied, "up", "--yes")
-	cmd.Dir = s.Dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + open, "XDG_STATE_HOME=" + open, "XDG_CACHE_HOME=" + open, "DOCKER_HOST=unix://" + socket}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	output, err := cmd.CombinedOutput()
-	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(output), "permission") || !strings.Contains(string(output), "docker") {
-		t.Errorf("exit %d (%v):\n%s", cmd.ProcessState.ExitCode(), err, output)
+	exit, output := asNobody(t, home, []string{"DOCKER_HOST=unix://" + socket}, copied(t, home), "up", "--yes")
+	if exit != 1 || !strings.Contains(output, "permission") || !strings.Contains(output, "docker") {
+		t.Errorf("exit %d:\n%s", exit, output)
 	}
 }
 
