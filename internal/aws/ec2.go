@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// computing asks EC2 the three questions that Platen has. The SDK's package for EC2 takes 3 GB of
+// computing asks EC2 the few questions that Platen has. The SDK's package for EC2 takes 3 GB of
 // memory and minutes of a core to compile, more than all the rest of the program together; signing
 // and sending is the SDK's here too (docs/decisions).
 type computing struct{ config aws.Config }
@@ -73,6 +74,31 @@ func (c computing) offers(ctx context.Context, kind string) ([]string, error) {
 		"LocationType": {"availability-zone"}, "Filter.1.Name": {"instance-type"}, "Filter.1.Value.1": {kind},
 	}, &out)
 	return out.Zones, err
+}
+
+// images are the machine images of instances, by their IDs. One that is gone is not there.
+func (c computing) images(ctx context.Context, ids []string) (map[string]string, error) {
+	images := map[string]string{}
+	// By filter and not by ID: an instance that is gone would be an error. A filter takes 200.
+	for some := range slices.Chunk(ids, 200) {
+		var out struct {
+			Instances []struct {
+				ID    string `xml:"instanceId"`
+				Image string `xml:"imageId"`
+			} `xml:"reservationSet>item>instancesSet>item"`
+		}
+		values := url.Values{"Filter.1.Name": {"instance-id"}}
+		for i, id := range some {
+			values.Set(fmt.Sprintf("Filter.1.Value.%d", i+1), id)
+		}
+		if err := c.ask(ctx, "DescribeInstances", values, &out); err != nil {
+			return nil, err
+		}
+		for _, i := range out.Instances {
+			images[i.ID] = i.Image
+		}
+	}
+	return images, nil
 }
 
 // ask sends one signed request and reads its answer into out. A refusal is a smithy.APIError; what

@@ -24,14 +24,8 @@ const pinsKey = "aws.json"
 // pins are the environment's: from the record, and looked up where it says nothing yet. changed
 // tells that the record should be written; etag is its.
 func (p *Place) pins(ctx context.Context, t topology.Topology) (pins topology.Pins, etag string, changed bool, err error) {
-	data, etag, err := p.Get(ctx, pinsKey)
-	switch {
-	case err == nil:
-		if err := json.Unmarshal(data, &pins); err != nil {
-			return pins, etag, false, fmt.Errorf("read the record %s: %w", pinsKey, err)
-		}
-	case !errors.Is(err, release.ErrNotFound):
-		return pins, "", false, err
+	if pins, etag, err = p.recordedPins(ctx); err != nil {
+		return pins, etag, false, err
 	}
 	if len(pins.Zones) == 0 {
 		if pins.Zones, err = p.zones(ctx, t); err != nil {
@@ -40,7 +34,7 @@ func (p *Place) pins(ctx context.Context, t topology.Topology) (pins topology.Pi
 		changed = true
 	}
 	if arch := topology.Architecture(t.AWS.Hosts.Type); pins.Image == "" || pins.For != arch {
-		if pins.Image, err = p.image(ctx, arch); err != nil {
+		if pins.Image, _, err = p.newestImage(ctx, arch); err != nil {
 			return pins, etag, false, err
 		}
 		pins.For, changed = arch, true
@@ -60,12 +54,31 @@ func (p *Place) keepPins(ctx context.Context, t topology.Topology) (topology.Pin
 	if err != nil || !changed {
 		return pins, err
 	}
+	return pins, p.putPins(ctx, pins, etag)
+}
+
+// recordedPins are those of the record; none when there is no record yet.
+func (p *Place) recordedPins(ctx context.Context) (pins topology.Pins, etag string, err error) {
+	data, etag, err := p.Get(ctx, pinsKey)
+	if errors.Is(err, release.ErrNotFound) {
+		return pins, "", nil
+	}
+	if err != nil {
+		return pins, "", err
+	}
+	if err := json.Unmarshal(data, &pins); err != nil {
+		return pins, etag, fmt.Errorf("read the record %s: %w", pinsKey, err)
+	}
+	return pins, etag, nil
+}
+
+func (p *Place) putPins(ctx context.Context, pins topology.Pins, etag string) error {
 	data, err := json.MarshalIndent(pins, "", "  ")
 	if err != nil {
-		return pins, err
+		return err
 	}
 	_, err = p.Put(ctx, pinsKey, append(data, '\n'), etag)
-	return pins, err
+	return err
 }
 
 // zones are three availability zones that offer the hosts' type.
@@ -87,17 +100,29 @@ func (p *Place) zones(ctx context.Context, t topology.Topology) ([]string, error
 	return names[:topology.ZonesWanted], nil
 }
 
-// image is the newest ECS-optimised Amazon Linux 2023 today.
-func (p *Place) image(ctx context.Context, arch string) (string, error) {
-	name := "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+// newestImage is the ECS-optimised Amazon Linux 2023 that AWS recommends today, with its name,
+// which carries a date; the name is "" where AWS does not say it.
+func (p *Place) newestImage(ctx context.Context, arch string) (id, name string, err error) {
+	prefix := "/aws/service/ecs/optimized-ami/amazon-linux-2023/"
 	if arch == "arm64" {
-		name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended/image_id"
+		prefix += "arm64/"
 	}
-	out, err := p.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	parameter := prefix + "recommended/image_id"
+	out, err := p.ssm.GetParameters(ctx, &ssm.GetParametersInput{Names: []string{parameter, prefix + "recommended/image_name"}})
 	if err != nil {
-		return "", fmt.Errorf("find the ECS-optimised image for %s (SSM parameter %s): %w", arch, name, err)
+		return "", "", fmt.Errorf("find the ECS-optimised image for %s (SSM parameter %s): %w", arch, parameter, err)
 	}
-	return aws.ToString(out.Parameter.Value), nil
+	for _, found := range out.Parameters {
+		if aws.ToString(found.Name) == parameter {
+			id = aws.ToString(found.Value)
+		} else {
+			name = aws.ToString(found.Value)
+		}
+	}
+	if id == "" {
+		return "", "", fmt.Errorf("find the ECS-optimised image for %s: there is no SSM parameter %s in %s", arch, parameter, p.region)
+	}
+	return id, name, nil
 }
 
 // hostedZone is the public zone in Route 53 with the longest name that the domain ends in.

@@ -63,6 +63,7 @@ type Place struct {
 	terraform Terraform
 	secret    func(string) string
 	now       func() time.Time
+	pause     func(context.Context, time.Duration) error
 	region    string
 	config    aws.Config
 
@@ -91,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Place, error) {
 		return nil, report.Hint(fmt.Errorf("read the AWS credentials: %w", err), "check the AWS profile and its files (AWS_PROFILE, ~/.aws)")
 	}
 	p := &Place{
-		stacks: o.Stacks, terraform: o.Terraform, secret: o.Secret, now: o.Now, region: o.Topology.AWS.Region, config: c,
+		stacks: o.Stacks, terraform: o.Terraform, secret: o.Secret, now: o.Now, pause: pause, region: o.Topology.AWS.Region, config: c,
 		s3: s3.NewFromConfig(c, func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }), sts: sts.NewFromConfig(c), ec2: computing{c}, ecs: ecs.NewFromConfig(c),
 		rds: rds.NewFromConfig(c), ecr: ecr.NewFromConfig(c), elb: elb.NewFromConfig(c), ssm: ssm.NewFromConfig(c),
 		groups: autoscaling.NewFromConfig(c), targets: applicationautoscaling.NewFromConfig(c),
@@ -146,4 +147,16 @@ func tags(t topology.Topology) map[string]string {
 	}
 	all["Site"], all["ManagedBy"] = t.Site, "platen"
 	return all
+}
+
+// pause waits, or ends with the context.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

@@ -48,7 +48,7 @@ func (a *app) root() *cobra.Command {
 
 	a.add(root, groupFirst, a.initCommand(), a.doctorCommand(), a.upCommand(), a.openCommand(), a.credentialsCommand())
 	a.add(root, groupDaily, a.statusCommand(), a.logsCommand(), a.planCommand(), a.scaleCommand(), a.execCommand(), a.mailCommand(), a.downCommand())
-	a.add(root, groupCare, a.imageCommand(), a.renderCommand(), a.unlockCommand())
+	a.add(root, groupCare, a.imageCommand(), a.hostsCommand(), a.renderCommand(), a.unlockCommand())
 	a.add(root, groupTools, a.schemaCommand(), a.versionCommand())
 	root.SetHelpCommandGroupID(groupTools)
 	root.SetCompletionCommandGroupID(groupTools)

@@ -20,6 +20,7 @@ type Place struct {
 	Store   Store
 	Vault   Vault
 	Ports   Ports
+	Hosts   Hosts
 	// Render returns the environment as files that run without Platen: path → content.
 	Render func(context.Context, topology.Topology, release.Release) (map[string][]byte, error)
 }
@@ -78,6 +79,15 @@ type Ports interface {
 	// Listener names who listens on a port: a container, or a program with its process number.
 	// "" when nobody is seen to.
 	Listener(ctx context.Context, port int) string
+}
+
+// Hosts is the machines that tasks run on, where they are the environment's own.
+type Hosts interface {
+	// Hosts says what the hosts run and what there is newer. It changes nothing.
+	Hosts(ctx context.Context, t topology.Topology) (report.Hosts, error)
+	// UpdateHosts moves every host to the machine image, one after the other, and returns when the
+	// last one has it. After a kill it is called again with the same image and goes on.
+	UpdateHosts(ctx context.Context, t topology.Topology, image string, s report.Sink) error
 }
 
 // Store keeps lock, releases and state: a folder, or the state bucket.

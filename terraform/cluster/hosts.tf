@@ -106,6 +106,7 @@ resource "aws_autoscaling_group" "hosts" {
       min_healthy_percentage       = 100
       max_healthy_percentage       = 110
       scale_in_protected_instances = "Refresh" # else it waits for the very protection it set
+      skip_matching                = true      # a refresh that was cut short goes on where it was
     }
   }
 
