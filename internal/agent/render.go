@@ -29,6 +29,7 @@ const (
 	webSocket    = task.Shared + "/php.sock"
 	healthSocket = task.Shared + "/health.sock"
 	cronSocket   = task.Private + "/cron.sock"
+	statusSocket = task.Private + "/status.sock"
 	fpmConf      = task.Private + "/php-fpm.conf"
 	configPHP    = task.Private + "/config.php"
 	caBundle     = task.Private + "/ca.pem"
@@ -95,8 +96,10 @@ type view struct {
 	WebSocket    string
 	HealthSocket string
 	CronSocket   string
+	StatusSocket string
 	Draining     string
 	HealthURL    string
+	StatusURL    string
 	SiteURL      string
 	CorePath     string
 	SiteScript   string
@@ -131,8 +134,8 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 
 	v := &view{
 		Config: config, Extensions: host.Extensions, CronTimeout: CronTimeout, CABundle: caBundle,
-		WebSocket: webSocket, HealthSocket: healthSocket, CronSocket: cronSocket, Draining: draining,
-		HealthURL: task.HealthURL, SiteURL: task.SiteURL, CorePath: task.Core, Port: task.Port,
+		WebSocket: webSocket, HealthSocket: healthSocket, CronSocket: cronSocket, StatusSocket: statusSocket, Draining: draining,
+		HealthURL: task.HealthURL, StatusURL: task.StatusURL, SiteURL: task.SiteURL, CorePath: task.Core, Port: task.Port,
 		SiteScript: task.Platen + "/agent/site.php",
 	}
 	home, err := url.Parse(config.URL)

@@ -23,7 +23,7 @@ var WebSecrets = []string{
 }
 
 // Web is the init of the php container: it renders, points the share to the image's drop-ins,
-// starts php-fpm, runs cron once a minute, and drains when it is told to stop. The number is
+// starts php-fpm, once a minute runs cron and says how it goes, and drains when it is told to stop. The number is
 // the exit status of the container: 0 after a drain, php-fpm's own when that ended by itself,
 // so that whoever keeps the container alive starts it again.
 func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
@@ -75,6 +75,9 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	cron, endCron := context.WithCancel(ctx)
 	defer endCron()
 	go runCron(cron, everyMinute(cron), cronSocket, log)
+	samples := time.NewTicker(sampleEvery)
+	defer samples.Stop()
+	go newMinute(secrets, log).run(cron, samples.C, everyMinute(cron))
 
 	select {
 	case status := <-php.exited:

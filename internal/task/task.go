@@ -24,7 +24,8 @@ const (
 	Platen    = "/usr/share/platen" // mu-plugins/ drop-ins/ templates/ agent/ jobs/ seed/
 	HealthURL = "/-/task"
 	SiteURL   = "/-/site"
-	Port      = 8080 // nginx
+	StatusURL = "/-/php" // of the page pool, at a socket of its own; nginx does not know it
+	Port      = 8080     // nginx
 )
 
 // User and group of the processes that touch content (Debian's www-data, EFS' access point).

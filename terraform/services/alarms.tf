@@ -237,10 +237,12 @@ resource "aws_cloudwatch_metric_alarm" "nodes" {
   }
 }
 
-# What the agent logs once a minute becomes a metric.
+# What the agent of each web task logs once a minute becomes a metric (internal/agent/minute.go, whose
+# test reads these patterns).
 resource "aws_cloudwatch_log_metric_filter" "this" {
   for_each = {
     PhpQueue      = { pattern = "{ $.php_queue >= 0 }", value = "$.php_queue" }
+    PhpBusy       = { pattern = "{ $.php_busy >= 0 }", value = "$.php_busy" }
     SiteUnhealthy = { pattern = "{ $.site_healthy IS FALSE }", value = "1" }
   }
 

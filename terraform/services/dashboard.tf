@@ -27,8 +27,10 @@ locals {
         ["...", { stat = "p95" }],
         ["...", { stat = "p99" }],
       ] },
-      { title = "Queue before php", stat = "Maximum", metrics = [
+      { title = "php: queue before it, busy children (%)", stat = "Maximum", metrics = [
         [local.own_metrics, "PhpQueue"],
+        [local.own_metrics, "PhpBusy", { yAxis = "right" }],
+        [local.own_metrics, "PhpBusy", { yAxis = "right", stat = "Average", label = "average of the tasks" }],
       ] },
       { title = "Database: time to commit, lag of readers (ms)", stat = "Average", metrics = [
         ["AWS/RDS", "CommitLatency", "DBClusterIdentifier", local.data.database.cluster, "Role", "WRITER"],
