@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -69,6 +70,52 @@ func TestRenderTask(t *testing.T) {
 		}
 		if f.Mode&0o077 != 0 && f.Path != caBundle {
 			t.Errorf("%s has mode %o: others may read it", f.Path, f.Mode)
+		}
+	}
+}
+
+// httpsOn is what the map of a rendered nginx.conf says, by nginx' rules: an equal string, else the
+// first expression that fits, else the default.
+func httpsOn(t *testing.T, conf, value string) string {
+	t.Helper()
+	_, block, found := strings.Cut(conf, `map "$from_balancer $http_cloudfront_forwarded_proto $http_x_forwarded_proto" $https_on {`)
+	block, _, closed := strings.Cut(block, "}")
+	if !found || !closed {
+		t.Fatal("nginx.conf does not say when a request is https")
+	}
+	first := ""
+	for _, m := range regexp.MustCompile(`(?m)^\s*"(~?)([^"]*)" "(\w*)";`).FindAllStringSubmatch(block, -1) {
+		switch {
+		case m[1] == "" && m[2] == value:
+			return m[3]
+		case m[1] == "~" && first == "" && regexp.MustCompile(m[2]).MatchString(value):
+			first = m[3]
+		}
+	}
+	return first
+}
+
+// The visitor's protocol is CloudFront's word, else the balancer's, and nobody else's.
+func TestRenderTheVisitorsProtocol(t *testing.T) {
+	files, err := RenderTask(exampleConfig(), exampleSecrets(), exampleHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := string(files[0].Data)
+	for _, c := range []struct{ trusted, cloudFront, balancer, want string }{
+		{"1", "", "https", "on"},
+		{"1", "", "http", ""},
+		{"1", "", "", ""},
+		{"1", "https", "https", "on"},
+		{"1", "https", "http", "on"}, // CloudFront speaks HTTP to the balancer
+		{"1", "http", "https", ""},   // and HTTPS, whatever the visitor speaks
+		{"1", "https", "", "on"},
+		{"1", "x", "https", ""},
+		{"0", "https", "https", ""},
+		{"0", "", "https", ""},
+	} {
+		if got := httpsOn(t, conf, c.trusted+" "+c.cloudFront+" "+c.balancer); got != c.want {
+			t.Errorf("trusted %s, CloudFront %q, balancer %q: https is %q, want %q", c.trusted, c.cloudFront, c.balancer, got, c.want)
 		}
 	}
 }
