@@ -21,6 +21,7 @@ type Place struct {
 	Vault   Vault
 	Ports   Ports
 	Hosts   Hosts
+	Images  Images
 	// Render returns the environment as files that run without Platen: path → content.
 	Render func(context.Context, topology.Topology, release.Release) (map[string][]byte, error)
 }
@@ -88,6 +89,14 @@ type Hosts interface {
 	// UpdateHosts moves every host to the machine image, one after the other, and returns when the
 	// last one has it. After a kill it is called again with the same image and goes on.
 	UpdateHosts(ctx context.Context, t topology.Topology, image string, s report.Sink) error
+}
+
+// Images is where an environment keeps its images, when that is a registry of its own.
+type Images interface {
+	// Repositories are the environment's: image name → REGISTRY/NAME.
+	Repositories(ctx context.Context, t topology.Topology) (map[string]string, error)
+	// Token is who may push there. It expires, and is asked for again then.
+	Token(ctx context.Context) (user, password string, err error)
 }
 
 // Store keeps lock, releases and state: a folder, or the state bucket.

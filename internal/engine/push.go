@@ -2,18 +2,24 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/site"
+	"platen/internal/topology"
 )
 
 // ImagePushOptions are those of image push.
 type ImagePushOptions struct {
 	ImageOptions
-	To  string // REGISTRY/PREFIX; the image nginx of the site blog goes to REGISTRY/PREFIX/blog-nginx
+	// To is REGISTRY/PREFIX: the image nginx of the site blog goes to REGISTRY/PREFIX/blog-nginx.
+	// "" = the repositories of the environment, on AWS.
+	To  string
 	Tag string // "" = the first twelve digits of each image's digest
 }
 
@@ -21,6 +27,9 @@ type ImagePushOptions struct {
 type PushRequest struct {
 	Repository func(image string) string
 	Tag        string // "" = the first twelve digits of each image's digest
+	// Auth returns the credentials, and is asked again when they have expired; nil = what is known
+	// of the registry on this machine.
+	Auth func(context.Context) (user, password string, err error)
 }
 
 // Pushed is an image as a registry has it.
@@ -34,11 +43,7 @@ type Pushed struct {
 // ImagePush makes the images of a site, or finds them made, and brings them to a registry. What the
 // registry has is not sent again.
 func (e *Engine) ImagePush(ctx context.Context, o ImagePushOptions, sink report.Sink) ([]Pushed, error) {
-	to, err := pushPrefix(o.To)
-	if err != nil {
-		return nil, err
-	}
-	spec, _, _, err := e.load(o.Site)
+	request, err := e.pushRequest(ctx, &o)
 	if err != nil {
 		return nil, err
 	}
@@ -49,16 +54,54 @@ func (e *Engine) ImagePush(ctx context.Context, o ImagePushOptions, sink report.
 	steps := &steps{sink: sink, verb: "image push"}
 	var references map[string]string
 	err = steps.do("push", func() (err error) {
-		references, err = e.Push(ctx, PushRequest{
-			Repository: func(image string) string { return to + "/" + spec.Name + "-" + image },
-			Tag:        o.Tag,
-		}, images, sink)
+		references, err = e.Push(ctx, request, images, sink)
 		return err
 	})
 	if err != nil {
 		return nil, steps.interrupted(ctx, err)
 	}
 	return pushed(images, references), nil
+}
+
+// pushRequest works out where each image goes, before any is built. For the environment's own
+// repositories it narrows the options to the images that have one.
+func (e *Engine) pushRequest(ctx context.Context, o *ImagePushOptions) (PushRequest, error) {
+	if o.To != "" {
+		to, err := pushPrefix(o.To)
+		if err != nil {
+			return PushRequest{}, err
+		}
+		spec, _, _, err := e.load(o.Site)
+		if err != nil {
+			return PushRequest{}, err
+		}
+		return PushRequest{Repository: func(image string) string { return to + "/" + spec.Name + "-" + image }, Tag: o.Tag}, nil
+	}
+	spec, _, _, err := e.load(o.Site)
+	if err != nil {
+		return PushRequest{}, err
+	}
+	if spec.Target == site.Local {
+		return PushRequest{}, &UsageError{report.Hint(errors.New("push where? A local environment has no registry of its own"),
+			"name one: platen image push REGISTRY/PREFIX; or an environment on AWS: platen image push prod")}
+	}
+	env, err := e.open(ctx, o.Site)
+	if err != nil {
+		return PushRequest{}, err
+	}
+	repositories, err := env.place.Images.Repositories(ctx, env.topology)
+	if err != nil {
+		return PushRequest{}, err
+	}
+	if len(o.Names) == 0 {
+		o.Names = slices.DeleteFunc(slices.Clone(topology.Images), func(image string) bool { return repositories[image] == "" })
+	}
+	for _, name := range o.Names {
+		if repositories[name] == "" {
+			return PushRequest{}, &UsageError{fmt.Errorf("%s has no repository for the image %s: there are %s", spec.Environment, name, strings.Join(slices.Sorted(maps.Keys(repositories)), ", "))}
+		}
+	}
+	return PushRequest{Repository: func(image string) string { return repositories[image] }, Tag: o.Tag, Auth: env.place.Images.Token}, nil
 }
 
 // pushed lists what is where, in the order of the images.

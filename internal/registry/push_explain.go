@@ -38,7 +38,7 @@ func (l *login) explain(err error) error {
 			"delete old images there, or have its quota raised; then run it again: what arrived is not sent again")
 	case answer.StatusCode == http.StatusUnauthorized, says(answer, transport.UnauthorizedErrorCode):
 		if user := l.user(); user != "" {
-			return report.Hint(fmt.Errorf("%s does not take the credentials of %s: %w", registry, user, said), "log in again: %s", loginCommand(registry))
+			return report.Hint(fmt.Errorf("%s does not take the credentials of %s: %w", registry, user, said), "%s", l.again(registry))
 		}
 		return report.Hint(fmt.Errorf("%s wants to know who we are, and Docker's configuration has no credentials for it: %w", registry, said),
 			"log in: %s", loginCommand(registry))
@@ -49,7 +49,7 @@ func (l *login) explain(err error) error {
 				"log in: %s", loginCommand(registry))
 		}
 		return report.Hint(fmt.Errorf("%s does not let %s push to %s: %w", registry, who, l.repository.RepositoryStr(), said),
-			"ask for the right to push there, or log in as somebody who has it: %s", loginCommand(registry))
+			"ask for the right to push there, or come as somebody who has it; %s", l.again(registry))
 	case says(answer, transport.NameUnknownErrorCode), strings.Contains(text, "repository") && strings.Contains(text, "not exist"):
 		return report.Hint(fmt.Errorf("%s has no repository %s: %w", registry, l.repository.RepositoryStr(), said), "%s", createAdvice(l.repository))
 	case says(answer, transport.NameInvalidErrorCode):
@@ -147,6 +147,14 @@ func summary(err error) error {
 		}
 	}
 	return &answered{err, text}
+}
+
+// again is how to become somebody else for the registry.
+func (l *login) again(registry string) string {
+	if l.tokens && ecr.MatchString(registry) {
+		return "the token is of the AWS credentials: choose others with AWS_PROFILE"
+	}
+	return "log in again: " + loginCommand(registry)
 }
 
 func loginCommand(registry string) string {
