@@ -29,6 +29,8 @@ type canned struct {
 	mu      sync.Mutex
 	objects map[string]string
 	calls   []string
+	// noBucket: the bucket of state was never made.
+	noBucket bool
 	// answer is what an action says, by its name, with the request's parameters: the status and the
 	// body, in XML or JSON as the action's protocol has it.
 	answer map[string]func(in url.Values) (int, string)
@@ -91,6 +93,9 @@ func (c *canned) object(w http.ResponseWriter, r *http.Request, body []byte) {
 	etag := func() string { return fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(c.objects[key]))) }
 	now, there := c.objects[key]
 	switch {
+	case c.noBucket:
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `<Error><Code>NoSuchBucket</Code></Error>`)
 	case r.Method == http.MethodGet && r.URL.Query().Has("tagging"):
 		_, _ = io.WriteString(w, `<Tagging><TagSet><Tag><Key>ManagedBy</Key><Value>platen</Value></Tag><Tag><Key>Site</Key><Value>blog</Value></Tag></TagSet></Tagging>`)
 	case r.Method == http.MethodHead && strings.Count(strings.Trim(key, "/"), "/") == 0:
@@ -230,6 +235,20 @@ func (c *canned) stands(t *testing.T, topo topology.Topology, image string) {
 	}
 	c.objects["/"+topo.StateBucket()+"/"+topo.StateKey(topology.StackCluster)] = string(state)
 	c.objects["/"+topo.StateBucket()+"/"+topo.RecordPrefix()+pinsKey] = string(pins)
+}
+
+// whole puts a stack's state with all its outputs into the bucket.
+func (c *canned) whole(t *testing.T, topo topology.Topology, stack string) {
+	t.Helper()
+	outputs := map[string]any{}
+	for _, name := range topology.StackOutputs[stack] {
+		outputs[name] = map[string]any{"value": map[string]string{}}
+	}
+	state, err := json.Marshal(map[string]any{"outputs": outputs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.objects["/"+topo.StateBucket()+"/"+topo.StateKey(stack)] = string(state)
 }
 
 func (c *canned) pinned(t *testing.T, topo topology.Topology) string {

@@ -17,8 +17,9 @@ func outline(t topology.Topology, stack string) []report.Change {
 	a := t.AWS
 	var out []report.Change
 	add := func(tier, what, format string, args ...any) {
+		detail := fmt.Sprintf(format, args...)
 		out = append(out, report.Change{Stack: stack, Address: stack + "/" + what, Action: "create", Tier: tier,
-			Reason: fmt.Sprintf(format, args...) + fromTopology})
+			Reason: detail + fromTopology, FromTopology: true, Says: strings.ReplaceAll(what, "_", " ") + ": " + detail})
 	}
 	switch stack {
 	case topology.StackShared:

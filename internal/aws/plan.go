@@ -13,6 +13,15 @@ import (
 // Plan says what Apply would do, the loss of data in front. A stack whose upstream is not there
 // yet cannot be asked of Terraform: it is shown from the topology, and its reason says so.
 func (p *Place) Plan(ctx context.Context, t topology.Topology) (report.Plan, error) {
+	return p.look(ctx, t, topology.StackRun{Look: true})
+}
+
+// Detail is Plan with Terraform's own text of each stack.
+func (p *Place) Detail(ctx context.Context, t topology.Topology) (report.Plan, error) {
+	return p.look(ctx, t, topology.StackRun{Look: true, Detail: true})
+}
+
+func (p *Place) look(ctx context.Context, t topology.Topology, run topology.StackRun) (report.Plan, error) {
 	plan := report.Plan{}
 	there, err := p.bucketIsThere(ctx)
 	if err != nil {
@@ -52,7 +61,7 @@ func (p *Place) Plan(ctx context.Context, t topology.Topology) (report.Plan, err
 	}, len(look))
 	// They only look, so no stack waits for another.
 	err = inOrder(ctx, look, func(ctx context.Context, stack string) error {
-		s, err := p.terraform.Plan(ctx, stack, topology.StackRun{Look: true})
+		s, err := p.terraform.Plan(ctx, stack, run)
 		if err == nil {
 			found <- struct {
 				stack string
@@ -65,11 +74,16 @@ func (p *Place) Plan(ctx context.Context, t topology.Topology) (report.Plan, err
 		return plan, err
 	}
 	close(found)
+	texts := map[string]string{}
 	for f := range found {
 		changes[f.stack] = describe(f.plan)
+		texts[f.stack] = f.plan.Text
 	}
 	for _, stack := range topology.Stacks {
 		plan.Changes = append(plan.Changes, changes[stack]...)
+		if texts[stack] != "" {
+			plan.Details = append(plan.Details, report.StackDetail{Stack: stack, Text: texts[stack]})
+		}
 	}
 	slices.SortStableFunc(plan.Changes, func(a, b report.Change) int { return cmp.Compare(weight(a), weight(b)) })
 	return plan, nil
@@ -89,8 +103,10 @@ func describe(s report.StackPlan) []report.Change {
 	out := make([]report.Change, 0, len(s.Changes))
 	for _, c := range s.Changes {
 		c.Tier = tierOf(c.Stack, c.Address)
+		c.Says, c.Harmless = say(c), c.Action == "replace" && isHarmless(c.Address)
 		switch {
 		case len(losesData([]report.Change{c})) > 0:
+			c.LosesData = true
 			c.Reason = strings.TrimPrefix(c.Reason+"; its data would be lost, so up does not do it", "; ")
 		case others[c.Address]:
 			c.Reason = "somebody else changed it: up takes that back"
@@ -105,7 +121,7 @@ func weight(c report.Change) int {
 	switch {
 	case len(losesData([]report.Change{c})) > 0:
 		return 0
-	case c.Action == "replace":
+	case c.Action == "replace" && !isHarmless(c.Address):
 		return 1
 	case c.Action == "delete":
 		return 2

@@ -13,4 +13,6 @@ type Limits struct {
 type Verdict struct {
 	Fits    bool     `json:"fits"`
 	Reasons []string `json:"reasons"`
+	// Sums say of what fits how much it takes of what there is.
+	Sums []string `json:"sums,omitempty"`
 }

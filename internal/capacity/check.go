@@ -38,7 +38,10 @@ func Check(t topology.Topology, l Limits) Verdict {
 	if t.AWS != nil {
 		reasons = append(reasons, checkAWS(t, l.Host)...)
 	}
-	return Verdict{Fits: len(reasons) == 0, Reasons: reasons}
+	if len(reasons) > 0 {
+		return Verdict{Reasons: reasons}
+	}
+	return Verdict{Fits: true, Reasons: reasons, Sums: sums(t, l)}
 }
 
 // memory compares what may be used at once with what there is. A roll's extra task and a

@@ -37,12 +37,17 @@ func (e *Engine) bringInfrastructure(ctx context.Context, env *environment, step
 }
 
 // planInfrastructure is plan where the place runs no releases: no images are built for it.
-func (e *Engine) planInfrastructure(ctx context.Context, env *environment, p Planned) (Planned, error) {
-	plan, err := env.place.Target.Plan(ctx, env.topology)
+func (e *Engine) planInfrastructure(ctx context.Context, env *environment, o PlanOptions, p Planned) (Planned, error) {
+	ask := env.place.Target.Plan
+	if o.Detail && env.place.Detail != nil {
+		ask = env.place.Detail
+	}
+	plan, err := ask(ctx, env.topology)
 	if err != nil {
 		return p, fmt.Errorf("compare what is with what should be: %w", err)
 	}
 	p.Changes = append(p.Changes, plan.Changes...)
+	p.Details = plan.Details
 	return p, nil
 }
 

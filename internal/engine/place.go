@@ -22,6 +22,8 @@ type Place struct {
 	Ports   Ports
 	Hosts   Hosts
 	Images  Images
+	// Detail is Target.Plan with more words than a person wants every day.
+	Detail func(context.Context, topology.Topology) (report.Plan, error)
 	// Render returns the environment as files that run without Platen: path → content.
 	Render func(context.Context, topology.Topology, release.Release) (map[string][]byte, error)
 }

@@ -9,6 +9,12 @@ import (
 	"platen/internal/report"
 )
 
+// PlanOptions are plan's.
+type PlanOptions struct {
+	Site
+	Detail bool // with the words of whoever makes the changes, where he has some
+}
+
 // Planned is what up would do, and whether the result fits its place.
 type Planned struct {
 	report.Plan
@@ -17,15 +23,15 @@ type Planned struct {
 
 // Plan says what up would do. It builds the images, since their content decides, and touches
 // nothing of the environment.
-func (e *Engine) Plan(ctx context.Context, o Site, sink report.Sink) (Planned, error) {
+func (e *Engine) Plan(ctx context.Context, o PlanOptions, sink report.Sink) (Planned, error) {
 	steps := &steps{sink: sink, verb: "plan"}
 	p, err := e.plan(ctx, o, steps)
 	return p, steps.interrupted(ctx, err)
 }
 
-func (e *Engine) plan(ctx context.Context, o Site, steps *steps) (p Planned, err error) {
+func (e *Engine) plan(ctx context.Context, o PlanOptions, steps *steps) (p Planned, err error) {
 	p.Changes = []report.Change{}
-	env, err := e.open(ctx, o)
+	env, err := e.open(ctx, o.Site)
 	if err != nil {
 		return p, err
 	}
@@ -45,7 +51,7 @@ func (e *Engine) plan(ctx context.Context, o Site, steps *steps) (p Planned, err
 		p.Verdict.Reasons = []string{}
 	}
 	if env.place.Fleet == nil {
-		return e.planInfrastructure(ctx, env, p)
+		return e.planInfrastructure(ctx, env, o, p)
 	}
 	err = steps.do("images", func() error {
 		images, err := e.Build(ctx, BuildRequest{Spec: env.spec, Folder: env.folder, Dry: true}, steps.sink)

@@ -196,7 +196,7 @@ func TestDownKeepsDataUnlessConfirmed(t *testing.T) {
 
 func TestPlanSaysWhatUpWouldDo(t *testing.T) {
 	b := newBench(t)
-	before, err := b.Plan(t.Context(), b.site, nil)
+	before, err := b.Plan(t.Context(), PlanOptions{Site: b.site}, nil)
 	if err != nil || len(before.Changes) != 2 || !before.Verdict.Fits {
 		t.Errorf("before up: %+v (%v)", before, err)
 	}

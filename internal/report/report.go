@@ -62,11 +62,41 @@ type Change struct {
 	Action  string `json:"action"`  // create | update | replace | delete
 	Tier    string `json:"tier"`
 	Reason  string `json:"reason,omitempty"`
+
+	// Of Terraform's stacks.
+	Says       string      `json:"says,omitempty"`       // the change in plain words
+	LosesData  bool        `json:"loses_data,omitempty"` // what people made would be gone: up refuses it
+	Attributes []Attribute `json:"attributes,omitempty"` // what changes, where it is known
+	// Harmless is a replacement that takes nothing away.
+	Harmless bool `json:"harmless,omitempty"`
+	// FromTopology is a change that Terraform cannot be asked about yet.
+	FromTopology bool `json:"from_topology,omitempty"`
 }
+
+// Attribute is one value that a change alters.
+type Attribute struct {
+	Name string `json:"name"` // a path: instance_refresh.preferences.skip_matching
+	Old  string `json:"old"`  // "" = none; Secret when it may not be shown
+	New  string `json:"new"`
+}
+
+// Secret stands where a value may not be shown.
+const Secret = "(secret)"
+
+// Unknown stands where a value is known only when the change is made.
+const Unknown = "(known afterwards)"
 
 // Plan is what Apply would do.
 type Plan struct {
 	Changes []Change `json:"changes"`
+	// Details is Terraform's own text of each stack, where it was asked for.
+	Details []StackDetail `json:"details,omitempty"`
+}
+
+// StackDetail is what Terraform itself says of a stack's plan.
+type StackDetail struct {
+	Stack string `json:"stack"`
+	Text  string `json:"text"`
 }
 
 // Status is what runs, observed.

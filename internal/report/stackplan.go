@@ -8,6 +8,7 @@ type StackPlan struct {
 	Drift   []Change // what somebody else changed or removed since the last apply
 	// Differs is true also when nothing but an output changes.
 	Differs bool
+	Text    string // Terraform's own, when it was asked for
 }
 
 // StackState is what a stack's state holds.

@@ -18,6 +18,9 @@ import (
 // planFile is where a plan lies between plan and apply. It is removed with the apply.
 const planFile = "platen.tfplan"
 
+// lookFile is the plan that is only looked at.
+const lookFile = "platen.look.tfplan"
+
 // Plan compares a prepared stack with what is there. Unless it is only a look, the plan is kept
 // for Apply.
 func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (report.StackPlan, error) {
@@ -28,7 +31,9 @@ func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (r
 	s := &stream{stack: stack}
 	options := []tfexec.PlanOption{tfexec.VarFile(topology.VariablesFile(r.Workspace))}
 	if o.Look {
-		options = append(options, tfexec.Lock(false))
+		// Kept while it is read: only the file says what changes in a resource.
+		defer func() { _ = os.Remove(filepath.Join(r.Folder, stack, lookFile)) }()
+		options = append(options, tfexec.Lock(false), tfexec.Out(lookFile))
 	} else {
 		options = append(options, tfexec.Out(planFile))
 	}
@@ -51,7 +56,32 @@ func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (r
 	if err != nil {
 		return report.StackPlan{}, r.failed(ctx, "plan", stack, err, s)
 	}
-	return report.StackPlan{Changes: s.changes, Drift: s.drift, Differs: differs}, nil
+	found := report.StackPlan{Changes: s.changes, Drift: s.drift, Differs: differs}
+	if o.Look && len(found.Changes) > 0 {
+		if err := r.look(ctx, tf, stack, o.Detail, &found); err != nil {
+			return report.StackPlan{}, r.failed(ctx, "read the plan of", stack, err, nil)
+		}
+	}
+	return found, nil
+}
+
+// look reads out of the plan's file what changes in each resource.
+func (r *Runner) look(ctx context.Context, tf *tfexec.Terraform, stack string, detail bool, found *report.StackPlan) error {
+	plan, err := tf.ShowPlanFile(ctx, lookFile)
+	if err != nil {
+		return err
+	}
+	at := map[string][]report.Attribute{}
+	for _, c := range plan.ResourceChanges {
+		at[c.Address] = attributes(c.Change)
+	}
+	for i, c := range found.Changes {
+		found.Changes[i].Attributes = at[c.Address]
+	}
+	if detail {
+		found.Text, err = tf.ShowPlanFileRaw(ctx, lookFile)
+	}
+	return err
 }
 
 // Apply does what Plan planned, and narrates it. When it fails or is interrupted, what was

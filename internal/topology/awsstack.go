@@ -109,7 +109,8 @@ func (s Stack) FileNames() []string { return slices.Sorted(maps.Keys(s.Files)) }
 
 // StackRun says how a stack is planned.
 type StackRun struct {
-	Look    bool     // nothing is kept and no lock is taken
+	Look    bool     // nothing is kept and no lock is taken; says what changes in each resource
+	Detail  bool     // of a look: Terraform's own text too
 	Destroy bool     // to nothing
 	Targets []string // addresses; all when empty
 }
