@@ -464,6 +464,9 @@ func (p *Place) Render(ctx context.Context, t topology.Topology) (map[string][]b
 	files := map[string][]byte{}
 	for _, s := range stacks {
 		for name, data := range s.Files {
+			if name == topology.ProviderLock && !topology.LocksEveryPlatform(data) {
+				continue // the folder may go to another kind of machine; init there makes its own
+			}
 			files[s.Name+"/"+name] = data
 		}
 	}

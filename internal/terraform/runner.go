@@ -28,9 +28,6 @@ import (
 // back; after it the process is killed. A resource that is being made is waited for.
 const stopping = 2 * time.Minute
 
-// lockFile is Terraform's record of the providers' checksums.
-const lockFile = ".terraform.lock.hcl"
-
 // lockedPlatform is the platform whose checksums are in the embedded lock file. Elsewhere the
 // file would refuse a genuine provider; there the exact version in the stack and the
 // registry's signature are what is checked.
@@ -107,9 +104,9 @@ func (r *Runner) write(s topology.Stack) error {
 	}
 	for name, data := range s.Files {
 		path := filepath.Join(folder, filepath.FromSlash(name))
-		if name == lockFile {
+		if name == topology.ProviderLock {
 			// Terraform may have added a checksum to it; it is renewed with init.
-			if r.initialised(s) || runtime.GOOS+"_"+runtime.GOARCH != lockedPlatform {
+			if r.initialised(s) || runtime.GOOS+"_"+runtime.GOARCH != lockedPlatform && !topology.LocksEveryPlatform(data) {
 				continue
 			}
 		}

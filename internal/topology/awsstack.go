@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -43,6 +44,14 @@ func VariablesFile(env string) string { return "terraform." + env + ".tfvars.jso
 // BackendFile holds where a stack's state lies. Its name makes Terraform put it in the place
 // of the empty backend block of the stack.
 const BackendFile = "backend_override.tf.json"
+
+// ProviderLock is Terraform's record of the providers' checksums, in a stack's folder.
+const ProviderLock = ".terraform.lock.hcl"
+
+// LocksEveryPlatform tells whether a provider lock lets Terraform install the provider on whatever
+// machine: it then holds the registry's checksums (zh:) of all platforms' archives. One with the
+// checksum (h1:) of a single platform refuses the genuine provider of every other.
+func LocksEveryPlatform(lock []byte) bool { return bytes.Contains(lock, []byte(`"zh:`)) }
 
 // RenderStacks reads the stacks out of source (a folder each) and adds backend and variables:
 // what Terraform runs on, and what `platen render` writes.

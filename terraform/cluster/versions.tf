@@ -5,7 +5,7 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # One version for all stacks and everybody; .terraform.lock.hcl holds its checksums.
+      # One version for all stacks and everybody; .terraform.lock.hcl holds its checksum for linux_amd64.
       version = "5.100.0"
     }
   }
