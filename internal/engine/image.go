@@ -115,6 +115,9 @@ func (e *Engine) ImageDiff(ctx context.Context, o ImageOptions, sink report.Sink
 	if err != nil {
 		return nil, err
 	}
+	if env.place.Fleet == nil {
+		return nil, errNoFleet
+	}
 	if len(env.state.Images) == 0 {
 		return nil, notUp(env)
 	}

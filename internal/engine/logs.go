@@ -25,7 +25,8 @@ func (e *Engine) Logs(ctx context.Context, o LogsOptions, w io.Writer) error {
 		// web-1-php, db-1: a member, by its name in status.
 		prefix, _, member := strings.Cut(name, "-")
 		if !slices.Contains(Tiers, name) && !(member && (prefix == "db" || slices.Contains(Tiers, prefix))) {
-			return &UsageError{fmt.Errorf("no tier %q: there are %s, and members as status names them", name, strings.Join(Tiers, ", "))}
+			return &UsageError{report.Hint(fmt.Errorf("no tier %q: there are %s, and members as status names them", name, strings.Join(Tiers, ", ")),
+				"an environment is named with --env")}
 		}
 	}
 	env, err := e.open(ctx, o.Site)

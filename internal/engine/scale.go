@@ -30,6 +30,9 @@ func (e *Engine) scale(ctx context.Context, o ScaleOptions, steps *steps) (Resul
 	if err != nil {
 		return Result{}, err
 	}
+	if env.place.Fleet == nil { // before the lock, whose record may be the first of all
+		return Result{}, errNoFleet
+	}
 	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
 	if err != nil {
 		return Result{}, err
@@ -42,9 +45,6 @@ func (e *Engine) scale(ctx context.Context, o ScaleOptions, steps *steps) (Resul
 	r, err := e.current(ctx, env)
 	if err != nil {
 		return Result{}, err
-	}
-	if env.place.Fleet == nil {
-		return Result{}, errNoFleet
 	}
 	running, err := env.place.Fleet.Running(ctx, env.topology)
 	if err != nil {

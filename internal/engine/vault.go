@@ -43,7 +43,7 @@ func (e *Engine) setSecret(ctx context.Context, o SetSecretOptions, steps *steps
 			"write mail.user in %s first", FileName)}
 	}
 	if env.place.Vault == nil {
-		return Result{}, errNoVault
+		return Result{}, report.Hint(errNoVault, "on AWS it goes to Secrets Manager with up: %s=… platen up %s", EnvMailPassword, env.spec.Environment)
 	}
 	value, err := o.Read(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (e *Engine) setSecret(ctx context.Context, o SetSecretOptions, steps *steps
 	return Result{URL: env.topology.URL, Changed: before != env.state.Secrets[task.SecretMail]}, env.save(ctx)
 }
 
-var errNoVault = errors.New("this target keeps no secrets that a person gives")
+var errNoVault = errors.New("no command of its own keeps this secret there")
 
 // keep hands a secret to the place and notes its version in the state and the topology.
 func keep(ctx context.Context, env *environment, name, value string) error {
