@@ -135,5 +135,5 @@ var StackOutputs = map[string][]string{
 		"balancer_dns_name", "balancer_zone_id", "target_group_arn", "target_group_arn_suffix", "log_bucket", "url",
 	},
 	StackData:     {"database", "sessions", "objects", "secret_arns", "files", "media", "vault", "copy_vault"},
-	StackServices: {"web", "jobs", "url", "config", "topic_arn", "dashboard", "distribution_id", "log_groups", "scalable_target"},
+	StackServices: {"web", "jobs", "url", "config", "topic_arn", "dashboard", "distribution_id", "log_groups"},
 }
