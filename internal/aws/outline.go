@@ -39,24 +39,25 @@ func outline(t topology.Topology, stack string) []report.Change {
 		}
 		add("edge", "balancer", "%s", name)
 	case topology.StackData:
-		add("database", "database", "Aurora MySQL %s, a writer and %s readers", t.Database.Class, span(a.Readers))
-		add("sessions", "sessions", "%s with %s replicas", t.Sessions.Class, span(a.SessionReplicas))
-		add("objects", "objects", "%s with %s replicas", t.Objects.Class, span(a.ObjectReplicas))
+		add("database", "database", "Aurora MySQL %s, a writer and %s", t.Database.Class, several(a.Readers, "reader"))
+		add("sessions", "sessions", "%s with %s", t.Sessions.Class, several(a.SessionReplicas, "replica"))
+		add("objects", "objects", "%s with %s", t.Objects.Class, several(a.ObjectReplicas, "replica"))
 		add("files", "files", "a file system in three zones; media: %s", t.Files.Media)
 		add("secrets", "secrets", "generated, in Secrets Manager alone")
-		copies := ""
+		copies, hours := "", topology.BackupHours(a.Backups.Every)
 		if a.Backups.CopyTo != "" {
 			copies = ", copied to " + a.Backups.CopyTo
 		}
-		add("backups", "backups", "every %d hours%s", topology.BackupHours(a.Backups.Every), copies)
+		add("backups", "backups", "every %s%s", several(site.Range{Min: hours, Max: hours}, "hour"), copies)
 	case topology.StackServices:
-		add("web", "web", "%s tasks of nginx and php; the first release starts them", span(t.AWSTasks()))
+		add("web", "web", "%s of nginx and php; the first release starts them", several(t.AWSTasks(), "task"))
 		add("web", "jobs", "one task for cron")
+		days := topology.LogDays(a.LogDays)
 		to := "nobody (alarms: in platen.yaml is empty)"
 		if len(a.Alarms) > 0 {
 			to = strings.Join(a.Alarms, ", ")
 		}
-		add("alarms", "alarms", "to %s; one dashboard; logs for %d days", to, topology.LogDays(a.LogDays))
+		add("alarms", "alarms", "to %s; one dashboard; logs for %s", to, several(site.Range{Min: days, Max: days}, "day"))
 		if a.CDN {
 			add("edge", "cdn", "CloudFront and WAF before the balancer")
 		} else {
@@ -64,6 +65,14 @@ func outline(t topology.Topology, stack string) []report.Change {
 		}
 	}
 	return out
+}
+
+// several is a number of things.
+func several(r site.Range, what string) string {
+	if r.Max != 1 {
+		what += "s"
+	}
+	return span(r) + " " + what
 }
 
 func span(r site.Range) string {

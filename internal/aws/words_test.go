@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,11 @@ func TestFirstPlanIsFromTheTopology(t *testing.T) {
 	}
 	if len(tf.calls) != 0 {
 		t.Errorf("Terraform was asked: %v", tf.calls)
+	}
+	if has := slices.ContainsFunc(plan.Changes, func(c report.Change) bool {
+		return c.Says == "database: Aurora MySQL db.r6g.large, a writer and 1 reader"
+	}); !has {
+		t.Errorf("no word of the database in %+v", plan.Changes)
 	}
 	stacks := map[string]bool{}
 	for _, change := range plan.Changes {
