@@ -87,7 +87,7 @@ func (b *Builder) Build(ctx context.Context, in Input) (Image, error) {
 		maps.Copy(img.licences, in.Base.licences)
 		img.files, img.dirs, img.Packages = slices.Clone(in.Base.files), slices.Clone(in.Base.dirs), slices.Clone(in.Base.Packages)
 		for _, p := range in.Base.parts {
-			if p.Name == siteLayer {
+			if isSite(p.Name) {
 				site = append(site, p)
 			} else {
 				parts = append(parts, p)
@@ -105,7 +105,7 @@ func (b *Builder) Build(ctx context.Context, in Input) (Image, error) {
 		img.Packages = append(img.Packages, made.Packages...)
 		maps.Copy(img.licences, made.Licences)
 	}
-	// The site's layer is the topmost: when it changes, it is the only one to be made and sent.
+	// The site's layers are the topmost: when one changes, it is the only one to be made and sent.
 	made, err := b.site(ctx, in, &img)
 	if err != nil {
 		return img, err
@@ -191,7 +191,12 @@ func (b *Builder) packages(ctx context.Context, in Input, below *Image) (note, e
 	}
 	slices.Sort(pinned)
 	// Of the base only the paths matter: a newer agent in it changes nothing here.
-	return b.remembered(ctx, []any{"packages", recipe, pinned, below.files, below.dirs, in.Extra}, func() (note, error) {
+	inputs := []any{"packages", recipe, pinned, below.files, below.dirs, in.Extra}
+	own := slices.ContainsFunc(in.Packages, func(p Package) bool { return p.Archive == FromFolder })
+	if own {
+		inputs = append(inputs, "split")
+	}
+	return b.remembered(ctx, inputs, func() (note, error) {
 		if in.Fetch != nil {
 			if err := in.Fetch(ctx, in.Packages); err != nil {
 				return note{}, fmt.Errorf("image %s: %w", recipe.Name, err)
@@ -202,13 +207,17 @@ func (b *Builder) packages(ctx context.Context, in Input, below *Image) (note, e
 		if err != nil {
 			return note{}, err
 		}
-		made := note{Parts: make([]part, len(s.layers))}
+		var layers []bucket
+		for i, entries := range s.layers {
+			layers = append(layers, s.buckets(i, entries, own)...)
+		}
+		made := note{Parts: make([]part, len(layers))}
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(2)
-		for i, entries := range s.layers {
+		for i, l := range layers {
 			g.Go(func() (err error) {
-				in.say("packing layer %s, %d files", recipe.Layers[i].Name, len(entries))
-				made.Parts[i], err = b.write(ctx, recipe.Layers[i].Name, entries, s.dirs)
+				in.say("packing layer %s, %d files", l.name, len(l.entries))
+				made.Parts[i], err = b.write(ctx, l.name, byPath(l.entries), s.dirs)
 				return err
 			})
 		}

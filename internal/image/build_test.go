@@ -242,7 +242,7 @@ func TestChangedPluginChangesItsLayerOnly(t *testing.T) {
 
 	// The image on top has the site's layer on top too.
 	l.jobs.Base, l.shelf.closed = &after, false
-	if names := layerNames(build(t, b, l.jobs)); names[len(names)-1] != "site" {
+	if names := layerNames(build(t, b, l.jobs)); names[len(names)-1] != "site plugins/hello" {
 		t.Errorf("layers are %v", names)
 	}
 }

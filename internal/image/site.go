@@ -22,13 +22,13 @@ type Tree struct {
 	Files fs.FS
 }
 
-// site makes the layer of the site's plugins and themes.
+// site makes the layers of the site's plugins and themes: one for each, more for large ones.
 func (b *Builder) site(ctx context.Context, in Input, below *Image) (note, error) {
 	where, ok := in.Recipe.Site[in.Content]
 	if !ok || len(in.Site) == 0 {
 		return note{}, nil
 	}
-	var entries []entry
+	var groups []bucket
 	var errs []error
 	seen := map[string]string{}
 	for _, t := range in.Site {
@@ -39,15 +39,26 @@ func (b *Builder) site(ctx context.Context, in Input, below *Image) (note, error
 		}
 		seen[at] = at
 		found, err := t.entries(where)
-		entries = append(entries, found...)
 		if err != nil {
 			errs = append(errs, err)
+		}
+		if len(found) > 0 {
+			groups = append(groups, newBucket(siteLayer+" "+at, found))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return note{}, err
 	}
-	return b.layer(ctx, siteLayer, entries, below)
+	slices.SortFunc(groups, func(x, y bucket) int { return strings.Compare(x.name, y.name) })
+	var all note
+	for _, g := range split(groups, mostSiteLayers) {
+		made, err := b.layer(ctx, g.name, g.entries, below)
+		if err != nil {
+			return note{}, err
+		}
+		all.Parts, all.Files = append(all.Parts, made.Parts...), append(all.Files, made.Files...)
+	}
+	return all, nil
 }
 
 // entries are the tree's files and links.
