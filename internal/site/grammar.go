@@ -88,7 +88,12 @@ func wordpressRule() *rule {
 		}
 		return "", ""
 	})
+	// 7.1 is a decimal to YAML. The text decides, as it stands in the file: 7.10 is not 7.1.
+	source.scalar.kinds = []kind{text, decimal, integer}
 	source.scalar.schema["pattern"] = `^(debian|[0-9]{1,2}\.[0-9]{1,2}(\.[0-9]{1,3})?|\./.+)$`
+	source.scalar.schema = map[string]any{"anyOf": []any{
+		source.scalar.schema, map[string]any{"type": "number", "minimum": 0, "exclusiveMaximum": 100},
+	}}
 	return &rule{doc: "Which WordPress runs, and who owns plugins and themes.", fields: []field{
 		{key: "source", rule: source},
 		{key: "content", rule: oneOf("shared (default): plugins and themes belong to wp-admin. image: they are built in and read-only.", "shared", "image")},
@@ -97,13 +102,16 @@ func wordpressRule() *rule {
 	}}
 }
 
+// mirrorPattern is an address as internal/debian takes it.
+const mirrorPattern = `(https?://[^\s/?#@]+(/[^\s?#]*)?|file:///[^\s?#]*)`
+
 func imageRule() *rule {
 	return &rule{doc: "What the images hold beyond the defaults.", fields: []field{
 		{key: "packages", rule: &rule{doc: "Further Debian packages, pinned in platen.lock.", most: 100,
 			item: shaped("A Debian package: php8.4-soap.", `^[a-z0-9][a-z0-9+.-]+$`, "a Debian package's name", 100)}},
 		{key: "files", rule: imageFiles()},
-		{key: "mirror", rule: shaped("A Debian archive's address. Default: what this machine's own apt uses.",
-			`^https?://[^\s/?#@]+(/[^\s?#]*)?$`, "the address of a Debian archive, http or https and without a user", 300)},
+		{key: "mirror", rule: shaped("A Debian archive's address (http, https or file), or two with a space between them: main, and security where it is not beside main. Default: what this machine's own apt uses.",
+			`^`+mirrorPattern+`( +`+mirrorPattern+`)?$`, "the address of a Debian archive (or two, of main and security), http, https or file and without a user", 600)},
 	}}
 }
 

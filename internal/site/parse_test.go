@@ -300,3 +300,49 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// 7.1 is a decimal to YAML, and 7.10 the same one: the version is the text in the file.
+func TestVersionsOfWordPressNeedNoQuotes(t *testing.T) {
+	schema := compiledSchema(t)
+	for written, want := range map[string]string{
+		"7.1": "7.1", "7.10": "7.10", "6.8.3": "6.8.3", "7.0": "7.0", `"7.10"`: "7.10", "'7.1'": "7.1", "10.2": "10.2",
+	} {
+		file := "platen: 1\nname: blog\nwordpress:\n  source: " + written + " # the newest\n"
+		s, err := Parse("platen.yaml", []byte(file))
+		if err != nil {
+			t.Errorf("source: %s: %v", written, err)
+			continue
+		}
+		if got := environment(t, s, "local").WordPress.Source; got != want {
+			t.Errorf("source: %s is %q, want %q", written, got, want)
+		}
+		if err := schema.Validate(asJSON(t, []byte(file))); err != nil {
+			t.Errorf("source: %s by the schema: %v", written, err)
+		}
+	}
+	for _, written := range []string{"7", "7.1e1", "-7.1", "+7.1", "0x7.1", ".5", "7.", "7_0.1", ".inf", ".nan", "true", "7.1.2.3", "1000.1"} {
+		_, err := Parse("platen.yaml", []byte("platen: 1\nname: blog\nwordpress:\n  source: "+written+"\n"))
+		if err == nil || !strings.Contains(err.Error(), "platen.yaml:4:11: wordpress.source: ") {
+			t.Errorf("source: %s: %v", written, err)
+		}
+	}
+}
+
+func TestMirrorsAreWrittenAsTheArchiveTakesThem(t *testing.T) {
+	for written, good := range map[string]bool{
+		"https://mirror.example.com/debian": true, "http://mirror.example.com:3142/debian/": true,
+		"file:///srv/mirror/debian": true, "file:///srv/debian file:///srv/debian-security": true,
+		"https://a.example.com/debian  https://b.example.com/security": true,
+		"file://srv/debian": false, "https://a.example.com/d https://b.example.com/d https://c.example.com/d": false,
+		"https://user@a.example.com/debian": false, "https://a.example.com/debian ftp://b.example.com/": false,
+		"/srv/debian": false, "https://a.example.com/debian?x=1": false,
+	} {
+		s, err := Parse("platen.yaml", []byte("platen: 1\nname: blog\nimage: {mirror: \""+written+"\"}\n"))
+		if (err == nil) != good {
+			t.Errorf("%s: %v, want good = %t", written, err, good)
+		}
+		if err == nil && environment(t, s, "local").Image.Mirror != written {
+			t.Errorf("%s became %s", written, environment(t, s, "local").Image.Mirror)
+		}
+	}
+}
