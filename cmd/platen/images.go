@@ -24,6 +24,8 @@ func buildImages(ctx context.Context, r engine.BuildRequest, sink report.Sink) (
 	sources := source.New(source.Options{CacheDir: folder, Releases: os.Getenv(source.ReleasesEnv)})
 	b := engine.Builder{Blobs: blobs, Rootfs: rootfs.FS, Sources: sources, Archive: func(mirror string) (engine.Archive, error) {
 		return openArchive(folder, mirror)
+	}, Pull: func(ctx context.Context, name, reference, platform string, sink report.Sink) (image.Image, error) {
+		return registry.Pull(ctx, blobs, registry.PullOptions{Name: name, Reference: reference, Platform: platform}, sink)
 	}}
 	return b.Build(ctx, r, sink)
 }

@@ -16,6 +16,7 @@ import (
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/site"
 )
 
 // Archive is where packages come from. Fetch brings .debs, verified, to where Open finds them; what
@@ -41,6 +42,8 @@ type Builder struct {
 	Blobs   image.Blobs
 	Rootfs  fs.FS // IMAGE/image.yaml, IMAGE/…, agent/bin/…
 	Sources Sources
+	// Pull brings an image that images.NAME of platen.yaml names by digest, compared with it.
+	Pull func(ctx context.Context, name, reference, platform string, s report.Sink) (image.Image, error)
 }
 
 // LockName is the file beside platen.yaml that pins every package.
@@ -49,7 +52,7 @@ const LockName = "platen.lock"
 // ImageNames are the images of a site, in the order in which they are shown. jobs is made of
 // wordpress' layers.
 func ImageNames() []string {
-	return []string{"nginx", "wordpress", "jobs", "mariadb", "valkey", "haproxy"}
+	return slices.Clone(site.ImageNames)
 }
 
 // Build makes the images of a site: packages as platen.lock pins them, the files of rootfs, and the
@@ -83,13 +86,16 @@ func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_
 		if !linux || image.Triplet(arch) == "" {
 			return nil, fmt.Errorf("images of %s are not built: linux/amd64 and linux/arm64 are", platform)
 		}
-		made := &building{request: r, arch: arch, archive: archive, recipes: recipes, from: from, sink: sink}
+		made := &building{request: r, arch: arch, archive: archive, recipes: recipes, from: from, pull: b.Pull, sink: sink}
 		made.builder = &image.Builder{Arch: arch, Source: made, Blobs: b.Blobs, Rootfs: b.Rootfs}
 		if err := made.pin(ctx); err != nil {
 			return nil, err
 		}
 		found, err := made.besides(ctx)
 		if err = errors.Join(err, made.builder.Close()); err != nil {
+			return nil, err
+		}
+		if err := oneWordPress(found); err != nil {
 			return nil, err
 		}
 		images = append(images, found...)
@@ -137,6 +143,7 @@ type building struct {
 	from    *material
 	lock    image.Lock
 	builder *image.Builder
+	pull    func(ctx context.Context, name, reference, platform string, s report.Sink) (image.Image, error)
 	sink    report.Sink
 
 	resolved bool // pin has written the lock anew
@@ -166,6 +173,9 @@ func (b *building) all(ctx context.Context) ([]image.Image, error) {
 
 // one builds an image, after the image that it extends.
 func (b *building) one(ctx context.Context, name string, others map[string]func() (image.Image, error)) (image.Image, error) {
+	if b.pulled(name) {
+		return b.fetched(ctx, name)
+	}
 	recipe := b.recipes[name]
 	in := image.Input{Recipe: recipe, Extra: b.request.Spec.Image.Packages, Content: b.request.Spec.WordPress.Content, Site: b.from.trees, Files: b.from.files}
 	if recipe.Base != "" {

@@ -115,6 +115,11 @@ func builder(t *testing.T, a *archive) engine.Builder {
 	return engine.Builder{Rootfs: files, Blobs: newBlobs(), Archive: func(string) (engine.Archive, error) { return a, nil }}
 }
 
+// fsMap is the rootfs of a test, which may change it.
+type fsMap = fstest.MapFS
+
+func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+
 func newArchive() *archive {
 	return &archive{versions: map[string]string{"libc6": "1", "php-soap": "1"}, fetched: map[string]bool{}}
 }

@@ -62,6 +62,9 @@ func (b *building) pin(ctx context.Context) error {
 // whole reports whether the lock pins what every image asks for.
 func (b *building) whole(l image.Lock) bool {
 	for name, r := range b.recipes {
+		if b.pulled(name) {
+			continue
+		}
 		if _, ok := l.Of(b.arch, name, rootsDigest(r)); !ok {
 			return false
 		}
@@ -211,6 +214,9 @@ func (b *building) resolve(ctx context.Context, old image.Lock) (image.Lock, err
 		chosen := map[string]image.Package{}
 		moved := map[string]bool{}
 		for _, name := range ImageNames() {
+			if b.pulled(name) {
+				continue
+			}
 			r := b.recipes[name]
 			packages, err := b.closure(ctx, archive, r, keep)
 			if err != nil {

@@ -100,6 +100,7 @@ type recalled struct {
 	Image
 	Parts    []part              `json:"parts"`
 	Licences map[string][]string `json:"licences"`
+	Adopted  bool                `json:"adopted,omitempty"`
 }
 
 func recallKey(digest string) string {
@@ -113,7 +114,7 @@ func (img Image) remember(blobs Blobs) error {
 	if _, ok, err := blobs.Note(recallKey(img.Digest)); ok || err != nil {
 		return err
 	}
-	data, err := json.Marshal(recalled{img, img.parts, img.licences})
+	data, err := json.Marshal(recalled{img, img.parts, img.licences, img.adopted})
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func Recall(blobs Blobs, reference string) (img Image, ok bool, err error) {
 	if err := json.Unmarshal(data, &r); err != nil {
 		return Image{}, false, fmt.Errorf("read what is remembered of image %s: %w", reference, err)
 	}
-	r.parts, r.licences = r.Parts, r.Licences
+	r.parts, r.licences, r.adopted = r.Parts, r.Licences, r.Adopted
 	return r.Image, true, nil
 }
 

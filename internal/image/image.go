@@ -22,6 +22,9 @@ type Image struct {
 
 	pins     []Package           // those of Packages, whole
 	licences map[string][]string // package → its licences, where its copyright file names them
+
+	adopted   bool   // made elsewhere
+	wordpress string // of an adopted one: the version that is in it
 }
 
 // Layer is one layer of an image.

@@ -24,6 +24,9 @@ const SBOMType types.MediaType = "application/vnd.cyclonedx+json"
 // of, with version, source, licences and the SHA-256 of what was unpacked. The same image has the
 // same one: there is neither a time nor a random number in it.
 func (img Image) SBOM() ([]byte, error) {
+	if img.adopted {
+		return nil, fmt.Errorf("list what image %s is made of: it was made elsewhere, and its bill of materials is where it was made, or beside it in its registry", img.Name)
+	}
 	_, hash, ok := strings.Cut(img.Digest, ":")
 	if !ok || len(hash) < 32 {
 		return nil, fmt.Errorf("list what image %s is made of: it has no digest", img.Name)
@@ -110,8 +113,12 @@ func (p part) component() cyclonedx.Component {
 }
 
 // Attachment is the bill of materials as an OCI artifact whose subject is the image: where a registry
-// or a layout holds both, tools find it by the image (OCI distribution 1.1, referrers).
+// or a layout holds both, tools find it by the image (OCI distribution 1.1, referrers). It is nil for an
+// image that was made elsewhere.
 func (img Image) Attachment() (v1.Image, error) {
+	if img.adopted {
+		return nil, nil
+	}
 	text, err := img.SBOM()
 	if err != nil {
 		return nil, err

@@ -31,8 +31,8 @@ type PushOptions struct {
 	// Auth returns the credentials, and is asked again when the registry says that they have
 	// expired. nil = what Docker's configuration and its credential helpers have for the registry.
 	Auth func(ctx context.Context) (user, password string, err error)
-	// Attach returns an artifact whose subject is the image, such as its bill of materials; nil =
-	// none. A registry that takes no artifacts gets the images without.
+	// Attach returns an artifact whose subject is the image, such as its bill of materials, or nil;
+	// nil = none. A registry that takes no artifacts gets the images without.
 	Attach func(image.Image) (v1.Image, error)
 	// Jobs is how many blobs are on their way at once; 0 = 4.
 	Jobs int
@@ -168,7 +168,9 @@ func gatherOne(o PushOptions, image string, images []image.Image) (_ *artifact, 
 			if err != nil {
 				return nil, err
 			}
-			a.attached = append(a.attached, attached)
+			if attached != nil {
+				a.attached = append(a.attached, attached)
+			}
 		}
 	}
 	if len(images) == 1 {

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"testing/fstest"
 
 	"github.com/containerd/errdefs"
+	distribution "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/klauspost/compress/gzip"
@@ -132,6 +135,27 @@ func TestLoadReportsWhatTheEngineSays(t *testing.T) {
 	_, err := registry.Load(context.Background(), e, images(t, cache(t, t.TempDir()), "one"), func(n string) string { return n }, nil)
 	if err == nil || !strings.Contains(err.Error(), "load image web into the engine: no space left on device") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What was pulled is run as what was built: by name at the engine.
+func TestPulledImagesAreLoaded(t *testing.T) {
+	made := images(t, cache(t, t.TempDir()), "text")
+	server := httptest.NewServer(distribution.New(distribution.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	references, err := registry.Push(t.Context(), registry.PushOptions{Repository: func(name string) string { return host + "/blog-" + name }}, made, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := registry.Pull(t.Context(), cache(t, t.TempDir()), registry.PullOptions{Name: "web", Reference: references["web"], Platform: "linux/amd64"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &fakeEngine{}
+	refs := load(t, e, []image.Image{pulled}, func(name string) string { return "platen/blog-" + name })
+	if want := registry.Reference("platen/blog-web", made[0]); refs["web"] != want || len(e.images[want]) != len(made[0].Layers) {
+		t.Errorf("loaded %v as %v, want %s", e.images, refs, want)
 	}
 }
 

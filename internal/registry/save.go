@@ -41,7 +41,7 @@ func Save(dir string, images []image.Image) error {
 	}
 	for _, img := range images {
 		attached, err := img.Attachment()
-		if err == nil {
+		if err == nil && attached != nil {
 			err = folder.AppendImage(attached, layout.WithAnnotations(map[string]string{nameAnnotation: img.Name + "-" + path.Base(img.Platform) + ".cdx.json"}))
 		}
 		if err != nil {

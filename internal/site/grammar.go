@@ -17,6 +17,7 @@ var grammar = sync.OnceValue(func() *rule {
 		{key: "admin", rule: adminRule()},
 		{key: "wordpress", rule: wordpressRule()},
 		{key: "image", rule: imageRule()},
+		{key: "images", rule: imagesRule()},
 		{key: "web", rule: webRule()},
 		{key: "database", rule: databaseRule()},
 		{key: "sessions", rule: cacheRule("The store of PHP sessions: nothing in it is ever evicted. It has a fixed number of replicas, since PHP cannot lock sessions in a cluster that grows.", "128M")},
@@ -113,6 +114,24 @@ func imageRule() *rule {
 		{key: "mirror", rule: shaped("A Debian archive's address (http, https or file), or two with a space between them: main, and security where it is not beside main. Default: what this machine's own apt uses.",
 			`^`+mirrorPattern+`( +`+mirrorPattern+`)?$`, "the address of a Debian archive (or two, of main and security), http, https or file and without a user", 600)},
 	}}
+}
+
+// ImageNames are the images of a site.
+var ImageNames = []string{"nginx", "wordpress", "jobs", "mariadb", "valkey", "haproxy"}
+
+func imagesRule() *rule {
+	r := &rule{doc: "Images that were made and pushed before, which run instead of being built: each by its digest."}
+	for _, name := range ImageNames {
+		doc := "Instead of building " + name + ": REGISTRY/REPOSITORY@sha256:…, as platen image push prints it."
+		switch name {
+		case "nginx", "jobs":
+			doc += " It must hold the same WordPress as wordpress."
+		case "wordpress":
+			doc += " jobs is built upon it unless it is named too."
+		}
+		r.fields = append(r.fields, field{key: name, rule: imageReference(doc)})
+	}
+	return r
 }
 
 func webRule() *rule {

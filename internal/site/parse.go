@@ -193,7 +193,8 @@ func decode(name, env string, n *node) Spec {
 			Files:    textMap(n.get("image", "files")),
 			Mirror:   textOr(n.get("image", "mirror"), ""),
 		},
-		Web: decodeWeb(n.get("web")),
+		Images: textMap(n.get("images")),
+		Web:    decodeWeb(n.get("web")),
 		Database: Database{
 			Readers: valueOr(n.get("database", "readers"), readers),
 			Class:   textOr(n.get("database", "class"), "db.t4g.medium"),

@@ -346,3 +346,22 @@ func TestMirrorsAreWrittenAsTheArchiveTakesThem(t *testing.T) {
 		}
 	}
 }
+
+func TestImagesAreNamedByDigest(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("0a", 32)
+	wordpress, nginx := "registry.example.com/team/blog-wordpress"+digest, "localhost:5000/blog-nginx:v1"+digest
+	file := "platen: 1\nname: blog\nimages: {wordpress: \"" + wordpress + "\"}\nenvironments:\n  local: {images: {nginx: \"" + nginx + "\"}}\n  dev: {target: local}\n"
+	s, err := Parse("platen.yaml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := environment(t, s, "local").Images, map[string]string{"wordpress": wordpress, "nginx": nginx}; !reflect.DeepEqual(got, want) {
+		t.Errorf("local runs %v, want %v", got, want)
+	}
+	if got, want := environment(t, s, "dev").Images, map[string]string{"wordpress": wordpress}; !reflect.DeepEqual(got, want) {
+		t.Errorf("dev runs %v, want %v", got, want)
+	}
+	if err := compiledSchema(t).Validate(asJSON(t, []byte(file))); err != nil {
+		t.Errorf("by the schema: %v", err)
+	}
+}

@@ -295,6 +295,26 @@ func folderPath(s string) (fault, hint string) {
 	return "", ""
 }
 
+const (
+	repositoryPattern = `([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5}|localhost)(/[a-z0-9]+([._-]+[a-z0-9]+)*)+`
+	tagPattern        = `:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}`
+)
+
+// imageReference is an image by its digest: a tag may name something else tomorrow.
+func imageReference(doc string) *rule {
+	r := shaped(doc, `^`+repositoryPattern+`(`+tagPattern+`)?@sha256:[0-9a-f]{64}$`, "an image by its digest: registry.example.com/team/blog-nginx@sha256:…", 500)
+	parse := r.scalar.parse
+	r.scalar.parse = func(s string) (any, string, string) {
+		v, fault, hint := parse(s)
+		if fault != "" && compile(`^`+repositoryPattern+`(`+tagPattern+`)?$`).MatchString(s) {
+			fault = fmt.Sprintf("%q is a tag, which may name another image tomorrow: want it by its digest", s)
+			hint = "platen image push prints it: " + compile(`^`+repositoryPattern).FindString(s) + "@sha256:…"
+		}
+		return v, fault, hint
+	}
+	return r
+}
+
 // addonList is plugins or themes.
 func addonList(doc string) *rule {
 	r := words("A directory or a zip below the folder (./plugins/newsletter), or {url: …, sha256: …} of a zip.", 200)

@@ -60,7 +60,7 @@ func TestSchemaTakesGoodFiles(t *testing.T) {
 
 func TestSchemaRefusesBadFiles(t *testing.T) {
 	schema := compiledSchema(t)
-	for _, name := range []string{"types", "values", "aws", "overlay", "list", "scalar", "empty", "tasks-zero", "no-environment"} {
+	for _, name := range []string{"types", "values", "aws", "overlay", "images", "list", "scalar", "empty", "tasks-zero", "no-environment"} {
 		data, err := os.ReadFile(filepath.Join("testdata/bad", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)

@@ -31,6 +31,7 @@ type Spec struct {
 	Admin       Admin
 	WordPress   WordPress
 	Image       Image
+	Images      map[string]string // image name → REGISTRY/REPOSITORY@sha256:… that is run instead of building one
 	Web         Web
 	Database    Database
 	Sessions    Cache

@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+
+	"platen/internal/site"
 )
 
 // Images that a site is made of, in the order in which they are built.
-var Images = []string{"nginx", "wordpress", "jobs", "mariadb", "valkey", "haproxy"}
+var Images = site.ImageNames
 
 // Roles of secrets. RoleMaster holds all of them and the CA's key; only the init job mounts it.
 const (

@@ -40,7 +40,7 @@ On one machine nothing acts on backups, and on replicas of database and caches, 
 `
 
 // sections are the order of the page: a person's, not the alphabet's.
-var sections = []string{"platen", "name", "title", "admin", "wordpress", "image", "web", "database", "sessions", "objects", "files", "backups", "mail", "environments"}
+var sections = []string{"platen", "name", "title", "admin", "wordpress", "image", "images", "web", "database", "sessions", "objects", "files", "backups", "mail", "environments"}
 
 type schema struct {
 	Ref                  string             `json:"$ref"`
