@@ -17,6 +17,7 @@ import (
 	"platen/internal/image"
 	"platen/internal/report"
 	"platen/internal/site"
+	"platen/internal/topology"
 )
 
 // Archive is where packages come from. Fetch brings .debs, verified, to where Open finds them; what
@@ -77,7 +78,7 @@ func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_
 		r.Names = ImageNames()
 	}
 	if len(r.Platforms) == 0 {
-		r.Platforms = []string{"linux/" + runtime.GOARCH}
+		r.Platforms = []string{platform(r.Spec)}
 	}
 	archive := sync.OnceValues(func() (Archive, error) { return b.Archive(r.Spec.Image.Mirror) })
 	var images []image.Image
@@ -106,6 +107,18 @@ func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_
 		}
 	}
 	return images, nil
+}
+
+// platform is what an environment's machines run: those of the instance type on AWS, else this
+// machine.
+func platform(s site.Spec) string {
+	if s.AWS == nil {
+		return "linux/" + runtime.GOARCH
+	}
+	if topology.Architecture(s.AWS.Hosts.Type) == "arm64" {
+		return "linux/arm64"
+	}
+	return "linux/amd64"
 }
 
 // recipes reads the recipe of every image, so that the lock is whole even when one is built.

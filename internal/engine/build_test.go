@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -147,6 +148,28 @@ func TestBuildPinsThenNeedsNoArchive(t *testing.T) {
 	again, err := os.ReadFile(filepath.Join(r.Folder, engine.LockName))
 	if err != nil || !bytes.Equal(lock, again) {
 		t.Errorf("the lock was written anew (%v):\n%s", err, again)
+	}
+}
+
+// An environment on Graviton was built for the machine that builds.
+func TestTheTargetsPlatformIsBuilt(t *testing.T) {
+	for instance, want := range map[string]string{
+		"t4g.medium": "linux/arm64", "m7g.large": "linux/arm64", "c7gn.xlarge": "linux/arm64", "a1.large": "linux/arm64",
+		"t3.small": "linux/amd64", "m6i.large": "linux/amd64", "": "linux/" + runtime.GOARCH,
+	} {
+		r := engine.BuildRequest{Folder: t.TempDir()}
+		if instance != "" {
+			r.Spec = site.Spec{Target: site.AWS, AWS: &site.AWSSpec{Hosts: site.Hosts{Type: instance}}}
+		}
+		for _, img := range mustBuild(t, builder(t, newArchive()), r) {
+			config, err := img.OCI.ConfigFile()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if img.Platform != want || "linux/"+config.Architecture != want {
+				t.Errorf("%q: %s is for %s (%s), want %s", instance, img.Name, img.Platform, config.Architecture, want)
+			}
+		}
 	}
 }
 
