@@ -38,7 +38,7 @@ func (p *Place) Observe(ctx context.Context, t topology.Topology) (report.Status
 		}
 		jobs = append(jobs, func(ctx context.Context) looked {
 			found := p.condition(ctx, m, probe...)
-			found.Name, found.Role = service, role
+			found.Name, found.Role, found.Image = service, role, m.Image
 			if service == topology.ServiceEdge && found.Healthy {
 				found.Summary += fmt.Sprintf(", port %d", t.Edge.Port)
 			}

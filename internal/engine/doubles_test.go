@@ -104,6 +104,7 @@ type place struct {
 
 	secrets   map[string]string // kept ones
 	published int               // the edge's port
+	images    map[string]string // tier → image of its container
 
 	said string // of a job, on its standard error
 	exit int
@@ -140,6 +141,9 @@ func (p *place) Observe(_ context.Context, t topology.Topology) (report.Status, 
 	s := report.Status{Environment: t.Env, URL: t.URL}
 	if p.applied {
 		s.Tiers = []report.Tier{{Name: "edge", Members: []report.Member{{Name: "edge", Healthy: true}}}}
+	}
+	for name, image := range p.images {
+		s.Tiers = append(s.Tiers, report.Tier{Name: name, Members: []report.Member{{Name: name, Healthy: true, Image: image}}})
 	}
 	return s, nil
 }

@@ -108,8 +108,7 @@ func (e *Engine) ImageSBOM(ctx context.Context, o ImageOptions, sink report.Sink
 	return images[0].SBOM()
 }
 
-// ImageDiff compares the images, as they are built now, with those that were published last, which
-// is what runs.
+// ImageDiff compares the images, as they are built now, with those that run.
 func (e *Engine) ImageDiff(ctx context.Context, o ImageOptions, sink report.Sink) ([]image.Difference, error) {
 	env, err := e.open(ctx, o.Site)
 	if err != nil {
@@ -118,8 +117,9 @@ func (e *Engine) ImageDiff(ctx context.Context, o ImageOptions, sink report.Sink
 	if env.place.Fleet == nil {
 		return nil, errNoFleet
 	}
-	if len(env.state.Images) == 0 {
-		return nil, notUp(env)
+	running, err := e.runningImages(ctx, env)
+	if err != nil {
+		return nil, err
 	}
 	images, err := e.images(ctx, o, nil, sink)
 	if err != nil {
@@ -127,17 +127,48 @@ func (e *Engine) ImageDiff(ctx context.Context, o ImageOptions, sink report.Sink
 	}
 	all := make([]image.Difference, len(images))
 	for i, img := range images {
-		before, ok, err := e.RecallImage(env.state.Images[img.Name])
+		before, ok, err := e.RecallImage(running[img.Name])
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			return nil, report.Hint(fmt.Errorf("nothing is known of %s, which runs: it was built on another machine, or the cache was emptied", env.state.Images[img.Name]),
+			return nil, report.Hint(fmt.Errorf("nothing is known of %s, which runs: it was built on another machine, or the cache was emptied", running[img.Name]),
 				"platen image show %s says what is built now", img.Name)
+		}
+		if before.Platform != img.Platform {
+			return nil, &UsageError{report.Hint(fmt.Errorf("image %s runs as %s, and was built for %s: every file differs", img.Name, before.Platform, img.Platform),
+				"compare what runs: platen image diff --platform %s", before.Platform)}
 		}
 		all[i] = image.Diff(before, img)
 	}
 	return all, nil
+}
+
+// runningImages is image name → reference of what runs: of web tasks by the release that serves, of
+// the others by their containers. What was published last is not it: a release that did not come
+// up was published too. Images that no container was seen of are the last published ones.
+func (e *Engine) runningImages(ctx context.Context, env *environment) (map[string]string, error) {
+	r, err := e.current(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	status, err := env.place.Target.Observe(ctx, env.topology)
+	if err != nil {
+		return nil, fmt.Errorf("see which images run: %w", err)
+	}
+	running := map[string]string{}
+	maps.Copy(running, env.state.Images)
+	for _, tier := range status.Tiers {
+		for _, m := range tier.Members {
+			for _, name := range ImageNames() {
+				if strings.HasPrefix(m.Image, env.topology.Repository(name)+":") {
+					running[name] = m.Image
+				}
+			}
+		}
+	}
+	maps.Copy(running, r.Images)
+	return running, nil
 }
 
 // images builds; changed is for an update, which is told of it.

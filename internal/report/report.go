@@ -123,6 +123,7 @@ type Member struct {
 	Name    string `json:"name"`
 	Role    string `json:"role"`
 	Healthy bool   `json:"healthy"`
+	Image   string `json:"image,omitempty"`   // by which it was started; "" where it is no container of ours
 	Summary string `json:"summary,omitempty"` // what fits a line: age, restarts; what is wrong
 	Detail  string `json:"detail"`            // all that is known
 }
