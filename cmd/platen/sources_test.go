@@ -26,6 +26,7 @@ import (
 	"platen/internal/engine"
 	"platen/internal/image"
 	"platen/internal/registry"
+	"platen/internal/release"
 	"platen/internal/report"
 	"platen/internal/site"
 	"platen/internal/source"
@@ -115,6 +116,7 @@ type sourcesLab struct {
 	folder string
 	cache  string
 	asked  int
+	serves release.Release
 }
 
 func newSourcesLab(t *testing.T, files map[string][]byte) *sourcesLab {
