@@ -214,7 +214,7 @@ func (g *gathering) addon(ctx context.Context, kind string, a site.Addon) error 
 		return fmt.Errorf("%s: %w", a, err)
 	}
 	g.closers = append(g.closers, closer)
-	g.trees = append(g.trees, image.Tree{Kind: kind, Name: name, Files: content})
+	g.trees = append(g.trees, image.Tree{Kind: kind, Name: name, Files: content, From: d})
 	if a.URL != "" {
 		d.Name = path.Join(kind, name)
 		g.pins = append(g.pins, d)

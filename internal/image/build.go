@@ -70,6 +70,7 @@ type note struct {
 	Packages []string `json:"packages"` // name=version of those that have files here
 	// Licences of those packages, where their copyright files name them for machines.
 	Licences map[string][]string `json:"licences,omitempty"`
+	Modules  []Module            `json:"modules,omitempty"` // of a program of ours
 }
 
 // Build makes an image, or takes its layers from the blobs when nothing that they are made of has
@@ -83,7 +84,7 @@ func (b *Builder) Build(ctx context.Context, in Input) (Image, error) {
 	img.licences = map[string][]string{}
 	var parts, site []part
 	if in.Base != nil {
-		img.pins = slices.Clone(in.Base.pins)
+		img.pins, img.addons, img.modules = slices.Clone(in.Base.pins), slices.Clone(in.Base.addons), slices.Clone(in.Base.modules)
 		maps.Copy(img.licences, in.Base.licences)
 		img.files, img.dirs, img.Packages = slices.Clone(in.Base.files), slices.Clone(in.Base.dirs), slices.Clone(in.Base.Packages)
 		for _, p := range in.Base.parts {
@@ -104,6 +105,7 @@ func (b *Builder) Build(ctx context.Context, in Input) (Image, error) {
 		img.dirs = append(img.dirs, made.Dirs...)
 		img.Packages = append(img.Packages, made.Packages...)
 		maps.Copy(img.licences, made.Licences)
+		img.modules = append(img.modules, made.Modules...)
 	}
 	// The site's layers are the topmost: when one changes, it is the only one to be made and sent.
 	made, err := b.site(ctx, in, &img)
@@ -261,7 +263,7 @@ func (b *Builder) agent(ctx context.Context, in Input, below *Image) (note, erro
 		return note{}, err
 	}
 	sum := sha256.Sum256(packed)
-	return b.remembered(ctx, []any{"agent", a.To, hex.EncodeToString(sum[:]), below.dirs}, func() (note, error) {
+	return b.remembered(ctx, []any{"agent", a.To, hex.EncodeToString(sum[:]), below.dirs, "modules"}, func() (note, error) {
 		data, err := unzipAll(packed)
 		if err == nil {
 			err = b.rightMachine(data)
@@ -271,7 +273,9 @@ func (b *Builder) agent(ctx context.Context, in Input, below *Image) (note, erro
 		}
 		e := generated(a.To, "")
 		e.mode, e.data, e.size = 0o755, data, int64(len(data))
-		return b.layer(ctx, "agent", []entry{e}, below)
+		made, err := b.layer(ctx, "agent", []entry{e}, below)
+		made.Modules = modules(data)
+		return made, err
 	})
 }
 

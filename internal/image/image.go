@@ -23,6 +23,9 @@ type Image struct {
 	pins     []Package           // those of Packages, whole
 	licences map[string][]string // package → its licences, where its copyright file names them
 
+	addons  []Download // plugins and themes that came by address
+	modules []Module   // what its own programs are compiled of
+
 	adopted   bool   // made elsewhere
 	wordpress string // of an adopted one: the version that is in it
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 
@@ -21,7 +22,8 @@ import (
 const SBOMType types.MediaType = "application/vnd.cyclonedx+json"
 
 // SBOM is the image's bill of materials in CycloneDX's JSON: every package that the image has files
-// of, with version, source, licences and the SHA-256 of what was unpacked. The same image has the
+// of, with version, source, licences and the SHA-256 of what was unpacked; the zips that plugins and
+// themes came in by address; the modules that Platen's own programs are compiled of. The same image has the
 // same one: there is neither a time nor a random number in it.
 func (img Image) SBOM() ([]byte, error) {
 	if img.adopted {
@@ -50,6 +52,12 @@ func (img Image) SBOM() ([]byte, error) {
 		if !slices.ContainsFunc(part.Held, func(h Held) bool { return h.Package != "" }) {
 			components = append(components, part.component())
 		}
+	}
+	for _, d := range img.addons {
+		components = append(components, d.component())
+	}
+	for _, m := range unique(img.modules) {
+		components = append(components, m.component())
 	}
 	bom.Components = &components
 	needs := make([]string, len(components))
@@ -101,6 +109,16 @@ func (p Package) component(arch string, licences []string) cyclonedx.Component {
 		c.Licenses = &list
 	}
 	return c
+}
+
+// component describes the zip of a plugin or a theme.
+func (d Download) component() cyclonedx.Component {
+	purl := fmt.Sprintf("pkg:generic/%s?checksum=sha256:%s&download_url=%s", path.Base(d.Name), d.SHA256, url.QueryEscape(d.URL))
+	return cyclonedx.Component{
+		BOMRef: purl, Type: cyclonedx.ComponentTypeLibrary, Name: d.Name, PackageURL: purl,
+		Hashes:             &[]cyclonedx.Hash{{Algorithm: cyclonedx.HashAlgoSHA256, Value: d.SHA256}},
+		ExternalReferences: &[]cyclonedx.ExternalReference{{Type: cyclonedx.ERTypeDistribution, URL: d.URL}},
+	}
 }
 
 // component describes a layer that holds files of no package: Platen's own, and the site's.

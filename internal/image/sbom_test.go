@@ -3,9 +3,14 @@ package image_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"platen/internal/image"
 )
@@ -119,5 +124,68 @@ func TestImagesAreComparedWithFormerOnes(t *testing.T) {
 	}
 	if _, ok, err := image.Recall(l.blobs, "elsewhere/web:0123456789ab"); ok || err != nil {
 		t.Errorf("an image that nobody built is known: %v, %v", ok, err)
+	}
+}
+
+// What comes by address, and what is compiled into Platen's own programs, is in the image too.
+func TestBillOfMaterialsNamesZipsAndModules(t *testing.T) {
+	made := filepath.Join(t.TempDir(), "job")
+	if out, err := exec.Command("go", "build", "-o", made, "../../cmd/platen-job").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	program, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLab(t)
+	l.fs["agent/bin/platen-agent-linux-"+runtime.GOARCH+".gz"] = &fstest.MapFile{Data: packed(t, string(program))}
+	sum := strings.Repeat("0a", 32)
+	l.web.Recipe.Layers, l.web.Packages = []image.LayerRecipe{{Name: "system"}}, nil
+	l.web.Site = []image.Tree{
+		{Kind: "plugins", Name: "forms", Files: tree(fstest.MapFS{"forms.php": {Data: []byte("<?php")}}), From: image.Download{URL: "https://example.com/forms.2.1.zip?a=b", SHA256: sum, Size: 9}},
+		{Kind: "plugins", Name: "own", Files: tree(fstest.MapFS{"own.php": {Data: []byte("<?php")}})},
+	}
+	b := l.builder()
+	b.Arch = runtime.GOARCH
+	for range 2 { // made, and found made
+		img := build(t, b, l.web)
+		text, err := img.SBOM()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bom struct {
+			Components []struct {
+				Name, Version, Purl string
+				Hashes              []struct{ Content string }
+			}
+		}
+		if err := json.Unmarshal(text, &bom); err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]string{}
+		for _, c := range bom.Components {
+			if found[c.Name] != "" {
+				t.Errorf("%s is there twice", c.Name)
+			}
+			found[c.Name] = c.Version + " " + c.Purl
+			if len(c.Hashes) > 0 {
+				found[c.Name] += " " + c.Hashes[0].Content
+			}
+		}
+		if want := " pkg:generic/forms?checksum=sha256:" + sum + "&download_url=https%3A%2F%2Fexample.com%2Fforms.2.1.zip%3Fa%3Db " + sum; found["plugins/forms"] != want {
+			t.Errorf("forms is %q, want %q", found["plugins/forms"], want)
+		}
+		if found["plugins/own"] != "" {
+			t.Errorf("a folder has an address: %q", found["plugins/own"])
+		}
+		for _, module := range []string{"github.com/go-sql-driver/mysql", "stdlib"} {
+			version, _, _ := strings.Cut(found[module], " ")
+			if want := version + " pkg:golang/" + module + "@" + version; version == "" || found[module] != want {
+				t.Errorf("%s is %q", module, found[module])
+			}
+		}
+		if want := strings.TrimPrefix(runtime.Version(), "go"); !strings.HasPrefix(found["stdlib"], want) {
+			t.Errorf("the standard library is %q, want %s", found["stdlib"], want)
+		}
 	}
 }

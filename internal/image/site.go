@@ -18,6 +18,8 @@ const siteLayer = "site"
 type Tree struct {
 	Kind string // plugins | themes
 	Name string // of its folder below Kind
+	// From is the zip that it came in, when that was fetched by its address.
+	From Download
 	// Files must also say where links lead (fs.ReadLinkFS), as os.DirFS does.
 	Files fs.FS
 }
@@ -44,11 +46,16 @@ func (b *Builder) site(ctx context.Context, in Input, below *Image) (note, error
 		}
 		if len(found) > 0 {
 			groups = append(groups, newBucket(siteLayer+" "+at, found))
+			if t.From.URL != "" {
+				t.From.Name = at
+				below.addons = append(below.addons, t.From)
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return note{}, err
 	}
+	slices.SortFunc(below.addons, func(x, y Download) int { return strings.Compare(x.Name, y.Name) })
 	slices.SortFunc(groups, func(x, y bucket) int { return strings.Compare(x.name, y.name) })
 	var all note
 	for _, g := range split(groups, mostSiteLayers) {
