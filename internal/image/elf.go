@@ -1,12 +1,15 @@
 package image
 
 import (
+	"archive/tar"
+	"bytes"
 	"debug/elf"
 	bits "encoding/binary" // binary is a type here
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -51,6 +54,74 @@ func readBinary(r io.ReaderAt, name string) (*binary, error) {
 // machine is what programs of an architecture are for.
 func machine(arch string) elf.Machine {
 	return map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[arch]
+}
+
+// programs reports what cannot run of the programs and libraries that a site brings: those for another
+// processor, and those that need a library that the image does not have.
+func (b *Builder) programs(r Recipe, entries []entry, below *Image) error {
+	if r.Static {
+		return nil
+	}
+	there := map[string]bool{}
+	for _, p := range below.files {
+		there[p] = true
+	}
+	for _, e := range entries {
+		there[e.path] = true
+	}
+	var errs []error
+	for _, e := range entries {
+		program, err := b.program(e)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("/%s: %w", e.path, err))
+		}
+		if program != nil {
+			errs = append(errs, program.runs(e.path, b.Arch, there))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// program reads an entry if it is one.
+func (b *Builder) program(e entry) (_ *binary, err error) {
+	if e.kind != tar.TypeReg || e.size < 64 {
+		return nil, nil
+	}
+	content, err := b.content(e)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, content.Close()) }()
+	head := make([]byte, len(elf.ELFMAG))
+	if _, err := io.ReadFull(content, head); err != nil || string(head) != elf.ELFMAG {
+		return nil, err
+	}
+	rest, err := io.ReadAll(content)
+	if err != nil {
+		return nil, err
+	}
+	return readBinary(bytes.NewReader(append(head, rest...)), e.path)
+}
+
+// runs reports why a program would not run beside these files.
+func (p *binary) runs(name, arch string, there map[string]bool) error {
+	if p.machine != machine(arch) {
+		return fmt.Errorf("/%s is a program for %s, which %s does not run: leave it out, or build for its processor alone", name, p.machine, arch)
+	}
+	var errs []error
+	missing := func(what string) {
+		errs = append(errs, fmt.Errorf("/%s needs %s, which the image does not have: add its package to image.packages, or leave the program out", name, what))
+	}
+	if p.loader != "" && !there[p.loader] {
+		missing("/" + p.loader)
+	}
+	dirs := append(slices.Clone(p.search), "usr/lib/"+Triplet(arch), "usr/lib", "usr/lib64")
+	for _, library := range p.needed {
+		if !slices.ContainsFunc(dirs, func(dir string) bool { return there[path.Join(dir, library)] }) {
+			missing(library)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // rightMachine reports a program that the builder's architecture cannot run, by the first bytes of

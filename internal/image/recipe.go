@@ -30,8 +30,11 @@ type Recipe struct {
 	// Site says where the site's own plugins and themes go, by who owns them: shared, image.
 	Site map[string]SiteRecipe `yaml:"site"`
 	// Files are globs of the site's image.files that this image takes.
-	Files  []string `yaml:"files"`
-	Config Config   `yaml:"config"`
+	Files []string `yaml:"files"`
+	// Static says that nothing of what the site brings runs here: it is served as it is. No layer's
+	// bytes follow from it.
+	Static bool   `yaml:"static" json:"-"`
+	Config Config `yaml:"config"`
 }
 
 // LayerRecipe is one layer of files from packages.

@@ -55,17 +55,24 @@ func (b *Builder) site(ctx context.Context, in Input, below *Image) (note, error
 	if err := errors.Join(errs...); err != nil {
 		return note{}, err
 	}
+	var all []entry
+	for _, g := range groups {
+		all = append(all, g.entries...)
+	}
+	if err := b.programs(in.Recipe, all, below); err != nil {
+		return note{}, err
+	}
 	slices.SortFunc(below.addons, func(x, y Download) int { return strings.Compare(x.Name, y.Name) })
 	slices.SortFunc(groups, func(x, y bucket) int { return strings.Compare(x.name, y.name) })
-	var all note
+	var site note
 	for _, g := range split(groups, mostSiteLayers) {
 		made, err := b.layer(ctx, g.name, g.entries, below)
 		if err != nil {
 			return note{}, err
 		}
-		all.Parts, all.Files = append(all.Parts, made.Parts...), append(all.Files, made.Files...)
+		site.Parts, site.Files = append(site.Parts, made.Parts...), append(site.Files, made.Files...)
 	}
-	return all, nil
+	return site, nil
 }
 
 // entries are the tree's files and links.
@@ -116,7 +123,7 @@ func (b *Builder) placed(ctx context.Context, in Input, img *Image) (note, error
 			entries = append(entries, e)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(append(errs, b.programs(in.Recipe, entries, img))...); err != nil {
 		return note{}, fmt.Errorf("image.files: %w", err)
 	}
 	return b.layer(ctx, "files", entries, img)
