@@ -258,6 +258,60 @@ func TestLocksEditedByHandNameTheLine(t *testing.T) {
 	}
 }
 
+// An image would be built without what was taken away, and nobody would be told.
+func TestPinsThatWereTakenAwayAreMissed(t *testing.T) {
+	b := builder(t, newArchive())
+	r := engine.BuildRequest{Folder: t.TempDir(), Platforms: []string{"linux/amd64"}, Spec: site.Spec{Image: site.Image{Packages: []string{"php-soap"}}}}
+	mustBuild(t, b, r)
+	name := filepath.Join(r.Folder, engine.LockName)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ what, pin, want string }{
+		{"a root", "php-soap", "image wordpress asks for php-soap"},
+		{"what a root needs", "libxml2", "the pins of image wordpress are not those"},
+	} {
+		whole, err := image.ParseLock(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.pin == "libxml2" { // resolved, and named by no root
+			packages, _ := whole.Of("amd64", "wordpress", whole.Architectures["amd64"].Roots["wordpress"])
+			whole.Set("amd64", "wordpress", whole.Architectures["amd64"].Roots["wordpress"], append(packages, image.Package{
+				Name: c.pin, Version: "1", Architecture: "amd64", SHA256: strings.Repeat("ab", 32), Size: 1, Filename: "pool/main/x", Archive: "main"}))
+		}
+		pins := &whole.Architectures["amd64"].Packages
+		before := len(*pins)
+		if *pins = slices.DeleteFunc(*pins, func(p image.Pin) bool { return p.Name == c.pin }); len(*pins) != before-1 {
+			t.Fatalf("%s: %s is not pinned", c.what, c.pin)
+		}
+		edited, err := whole.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, edited, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, locked := range []bool{true, false} {
+			r.Locked = locked
+			_, err := b.Build(context.Background(), r, nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), name) || !strings.Contains(report.HintOf(err), "image update") {
+				t.Errorf("%s, locked %v: got %v (%s), want %s", c.what, locked, err, report.HintOf(err), c.want)
+			}
+		}
+		if now, err := os.ReadFile(name); err != nil || !bytes.Equal(now, edited) {
+			t.Errorf("%s: the lock was written (%v)", c.what, err)
+		}
+	}
+	r.Locked, r.Update = false, true
+	mustBuild(t, b, r)
+	r.Update = false
+	if got := mustBuild(t, b, r)[1].Packages; !slices.Contains(got, "php-soap=1") {
+		t.Errorf("after the update wordpress holds %v", got)
+	}
+}
+
 func TestAnotherListOfPackagesIsResolvedUnlessLocked(t *testing.T) {
 	a := newArchive()
 	b := builder(t, a)

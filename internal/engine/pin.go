@@ -29,8 +29,13 @@ func (b *building) pin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.lock = old; !b.request.Update && b.whole(old) {
-		return nil
+	if b.lock = old; !b.request.Update {
+		if err := b.missing(name, old); err != nil {
+			return err
+		}
+		if b.whole(old) {
+			return nil
+		}
 	}
 	if b.request.Locked {
 		return report.Hint(fmt.Errorf("%s does not pin what the images ask for on %s", name, b.arch), "run: platen image update")
@@ -70,6 +75,21 @@ func (b *building) whole(l image.Lock) bool {
 		}
 	}
 	return true
+}
+
+// missing refuses a lock from which pins were taken by hand: an image would be built without them.
+func (b *building) missing(name string, l image.Lock) error {
+	var errs []error
+	for _, n := range ImageNames() {
+		if r, ok := b.recipes[n]; ok {
+			errs = append(errs, l.Missing(b.arch, n, r))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return report.Hint(fmt.Errorf("%s was changed by hand: %w", name, err),
+			"take the file from version control, or run: platen image update; what an image asks for is changed in platen.yaml (image.packages)")
+	}
+	return nil
 }
 
 // besides builds; beside that it adds to a lock that has just been written the architectures that

@@ -31,7 +31,10 @@ type Lock struct {
 type Architecture struct {
 	// Roots is, for each image, the digest of what it asks for: another list of packages is
 	// resolved anew.
-	Roots    map[string]string `yaml:"roots"`
+	Roots map[string]string `yaml:"roots"`
+	// Closures is, for each image, the digest of the names that it was resolved to: a pin that is
+	// taken away is missed, also one that no root names.
+	Closures map[string]string `yaml:"closures,omitempty"`
 	Packages []Pin             `yaml:"packages"`
 }
 
@@ -107,6 +110,15 @@ func RootsDigest(with, alone, leave []string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// closureDigest identifies the names of what was resolved.
+func closureDigest(packages []Package) string {
+	var names []string
+	for _, p := range packages {
+		names = append(names, p.Name)
+	}
+	return RootsDigest(slices.Sorted(slices.Values(names)), nil, nil)
+}
+
 // Pins returns all packages of the architecture; none of nil.
 func (a *Architecture) Pins() []Pin {
 	if a == nil {
@@ -130,6 +142,30 @@ func (l Lock) Of(arch, image, roots string) (packages []Package, ok bool) {
 	return packages, true
 }
 
+// Missing tells which of an image's pins are there no more: those of its roots by name, then
+// whether the others are all that was resolved. nil means that the lock is as it was written.
+func (l Lock) Missing(arch, image string, r Recipe) error {
+	with, alone := r.Roots()
+	packages, ok := l.Of(arch, image, RootsDigest(with, alone, r.Leave))
+	if !ok {
+		return nil // it asks for something else, and is resolved anew
+	}
+	var gone []string
+	for _, root := range append(with, alone...) {
+		if !slices.ContainsFunc(packages, func(p Package) bool { return p.Name == root }) && !slices.Contains(gone, root) {
+			gone = append(gone, root)
+		}
+	}
+	recorded := l.Architectures[arch].Closures[image]
+	switch {
+	case len(gone) > 0:
+		return fmt.Errorf("%s: image %s asks for %s, which is not among its pins any more", arch, image, strings.Join(gone, ", "))
+	case recorded != "" && recorded != closureDigest(packages):
+		return fmt.Errorf("%s: the pins of image %s are not those that were written: one was added or removed", arch, image)
+	}
+	return nil
+}
+
 // Set pins an image's packages. A package that another image has pinned in another version is
 // replaced there too: one site has one version of everything.
 func (l *Lock) Set(arch, image, roots string, packages []Package) {
@@ -144,7 +180,10 @@ func (l *Lock) Set(arch, image, roots string, packages []Package) {
 	if a.Roots == nil {
 		a.Roots = map[string]string{}
 	}
-	a.Roots[image] = roots
+	if a.Closures == nil {
+		a.Closures = map[string]string{}
+	}
+	a.Roots[image], a.Closures[image] = roots, closureDigest(packages)
 	pins := map[string]Pin{}
 	for _, p := range a.Packages {
 		p.Images = slices.DeleteFunc(slices.Clone(p.Images), func(name string) bool { return name == image })

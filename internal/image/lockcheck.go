@@ -48,6 +48,11 @@ func (l Lock) check(data []byte) error {
 				bad(at+".roots."+image, "roots of %s: %q is not a digest of 16 hexadecimal digits", image, a.Roots[image])
 			}
 		}
+		for _, image := range slices.Sorted(maps.Keys(a.Closures)) {
+			if !rootsForm.MatchString(a.Closures[image]) {
+				bad(at+".closures."+image, "closure of %s: %q is not a digest of 16 hexadecimal digits", image, a.Closures[image])
+			}
+		}
 		seen := map[string]bool{}
 		for i, p := range a.Packages {
 			entry := fmt.Sprintf("%s.packages[%d]", at, i)
