@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"platen/internal/image"
 	"platen/internal/report"
 	"platen/internal/site"
@@ -91,14 +89,12 @@ func (b Builder) material(ctx context.Context, r BuildRequest, sink report.Sink)
 	if r.Locked {
 		return nil, report.Hint(fmt.Errorf("%s does not pin the archives that platen.yaml names", name), "run: platen image update")
 	}
-	data, err := next.Marshal()
-	if err != nil {
-		return nil, err
+	if r.Dry {
+		const step = "sources/pin"
+		sink.Step(step, report.Done, fmt.Sprintf("%s would be written: it pins other archives than platen.yaml names", LockName))
+		return g.material, nil
 	}
-	if err := renameio.WriteFile(name, data, 0o644); err != nil {
-		return nil, fmt.Errorf("write the pinned archives: %w", err)
-	}
-	return g.material, nil
+	return g.material, writePackageLock(name, next)
 }
 
 // gathering is material on its way.

@@ -205,7 +205,7 @@ func writePackageLock(name string, l image.Lock) error {
 		return err
 	}
 	if err := renameio.WriteFile(name, data, 0o644); err != nil {
-		return fmt.Errorf("write the pinned packages: %w", err)
+		return fmt.Errorf("write what is pinned: %w", err)
 	}
 	return nil
 }

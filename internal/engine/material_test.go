@@ -1,0 +1,89 @@
+package engine_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"platen/internal/engine"
+	"platen/internal/image"
+	"platen/internal/report"
+	"platen/internal/site"
+)
+
+// publisher has one WordPress, whose archive it may replace, and zips of one file.
+type publisher struct {
+	engine.Sources
+	sha256 string // of its WordPress
+}
+
+func (p *publisher) Release(_ context.Context, version string, _ image.Download, _ report.Sink) (image.Download, error) {
+	return image.Download{Name: "wordpress", Version: version, URL: "https://example.com/w.tar.gz", SHA256: p.sha256, Size: 7}, nil
+}
+
+func (p *publisher) Fetch(_ context.Context, d image.Download, _ report.Sink) (image.Download, error) {
+	d.Size = 7
+	return d, nil
+}
+
+func (p *publisher) Open(d image.Download) (io.ReadCloser, error) {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, name := range []string{"usr/share/core", "usr/share/doc/wordpress/copyright"} {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: int64(len(d.SHA256))}); err != nil {
+			return nil, err
+		}
+		if _, err := io.WriteString(w, d.SHA256); err != nil {
+			return nil, err
+		}
+	}
+	return io.NopCloser(&out), w.Close()
+}
+
+func (p *publisher) Zip(string, string) (string, fs.FS, io.Closer, error) {
+	return "shop", fstest.MapFS{"shop.php": {Data: []byte("<?php")}}, io.NopCloser(nil), nil
+}
+
+// fromArchives is a site that takes WordPress and a plugin by address.
+func fromArchives(t *testing.T) (*publisher, engine.Builder, engine.BuildRequest) {
+	t.Helper()
+	p := &publisher{sha256: strings.Repeat("a1", 32)}
+	b := builder(t, newArchive())
+	files := b.Rootfs.(fstest.MapFS)
+	recipe := &fstest.MapFile{Data: []byte("layers:\n- {name: system, packages: [libc6], keep: [usr/share/libc6]}\n" +
+		"- {name: core, core: true, keep: [usr/share/core]}\nconfig: {entrypoint: [/x]}\n")}
+	files["wordpress/image.yaml"] = recipe
+	b.Sources = p
+	return p, b, engine.BuildRequest{Folder: t.TempDir(), Platforms: []string{"linux/amd64"}, Spec: site.Spec{WordPress: site.WordPress{
+		Source: "6.8.3", Content: "shared", Plugins: []site.Addon{{URL: "https://example.com/shop.zip", SHA256: strings.Repeat("cd", 32)}},
+	}}}
+}
+
+// `plan` asks what would be, also of archives that are not pinned yet.
+func TestADryBuildPinsNoArchives(t *testing.T) {
+	_, b, r := fromArchives(t)
+	r.Dry = true
+	var said []string
+	dry, err := b.Build(context.Background(), r, func(e report.Event) { said = append(said, e.Detail) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(r.Folder); err != nil || len(left) > 0 {
+		t.Errorf("the folder holds %v, %v", left, err)
+	}
+	if !strings.Contains(strings.Join(said, "\n"), "it pins other archives") {
+		t.Errorf("said %q", said)
+	}
+	r.Dry = false
+	for i, img := range mustBuild(t, b, r) {
+		if img.Digest != dry[i].Digest {
+			t.Errorf("%s became %s", dry[i].Digest, img.Digest)
+		}
+	}
+}
