@@ -25,8 +25,8 @@ const (
 
 // Fetch brings the .debs of packages into the cache, verified by SHA256 and size. What is there is
 // not fetched again; what was begun, by this or a killed process, goes on where it ended. Several
-// processes may fetch the same packages at once. A file that the mirror dropped is looked for at
-// Debian's snapshot service.
+// processes may fetch the same packages at once. A file that the mirror does not give, for whatever
+// reason, is looked for at Debian's snapshot service.
 func (a *Archive) Fetch(ctx context.Context, packages []image.Package, sink report.Sink) (err error) {
 	var missing []image.Package
 	seen := map[string]bool{}
@@ -115,9 +115,9 @@ func (a *Archive) fetchOne(ctx context.Context, p image.Package, progress *progr
 			return part.publish(a.path(p))
 		}
 		failures = append(failures, err)
-		var wrong *contentError
-		if !gone(err) && !errors.As(err, &wrong) {
-			break // the disk, the network, or a person who stopped it: no other source helps
+		var disk *cacheError
+		if errors.As(err, &disk) || ctx.Err() != nil {
+			break // the disk, or a person who stopped it: no other source helps
 		}
 	}
 	if ctx.Err() != nil {
@@ -126,21 +126,47 @@ func (a *Archive) fetchOne(ctx context.Context, p image.Package, progress *progr
 	return a.fetchFailed(p, failures)
 }
 
+// goneError tells that every source of a file was asked, and that none has it any more.
+type goneError struct{ err error }
+
+func (e *goneError) Error() string { return e.err.Error() }
+func (e *goneError) Unwrap() error { return e.err }
+
+// nobodyHas tells whether all sources answered, and none with the file. One that cannot be asked
+// may have it.
+func nobodyHas(failures []error) bool {
+	for _, err := range failures {
+		var wrong *contentError
+		if !gone(err) && !errors.As(err, &wrong) {
+			return false
+		}
+	}
+	return len(failures) > 0
+}
+
 func (a *Archive) fetchFailed(p image.Package, failures []error) error {
 	err := fmt.Errorf("fetch %s %s (%s): %w", p.Name, p.Version, p.Architecture, errors.Join(failures...))
+	definite := nobodyHas(failures)
+	if definite {
+		err = &goneError{err}
+	}
 	var cache *cacheError
 	var wrong *contentError
 	first := failures[0]
 	switch {
 	case errors.As(err, &cache):
 		return err // it has its own hint
-	case gone(first):
-		return report.Hint(err,
-			"the mirror (from %s) no longer has this version: run platen image update to pin today's versions, or name a mirror that keeps old ones with image.mirror",
-			a.o.Mirror.From)
 	case errors.As(first, &wrong):
 		return report.Hint(err,
 			"nothing of it was used. The mirror or a proxy truncates or changes files: name another mirror with image.mirror in platen.yaml or %s; or the pin was changed by hand: take platen.lock from version control, or run platen image update", MirrorEnv)
+	case definite:
+		return report.Hint(err,
+			"neither the mirror (from %s) nor the snapshot service has this version any more: run platen image update to pin today's versions, or name a mirror that keeps old ones with image.mirror",
+			a.o.Mirror.From)
+	case gone(first):
+		return report.Hint(err,
+			"the mirror (from %s) no longer has this version, and the snapshot service, which may, gave no answer: try again in a few minutes, name a mirror that keeps old versions with image.mirror, or run platen image update to pin today's",
+			a.o.Mirror.From)
 	}
 	return a.mirrorHint(err)
 }
@@ -171,7 +197,7 @@ func (a *Archive) fill(ctx context.Context, part *partial, url string, p image.P
 	clean := part.n == 0 // no byte is of an earlier run
 	var last error
 	for failed := 0; failed < attempts; {
-		if err := a.pause(ctx, failed); err != nil {
+		if err := a.pause(ctx, failed, last); err != nil {
 			return err
 		}
 		last = a.fillOnce(ctx, part, url, p)

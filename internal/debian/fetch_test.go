@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +98,10 @@ func TestFetchGetsOverTrouble(t *testing.T) {
 		"one bad byte, once":      {Path: ".deb", Corrupt: true, Times: 1},
 		"dropped by the mirror":   {Path: "pool/", Status: 404},
 		"truncated at the mirror": {Path: "pool/", Keep: 1000},
+		"a mirror that is down":   {Path: "pool/", Status: 503},
+		"a mirror that refuses":   {Path: "pool/", Status: 403},
+		"a mirror that hangs up":  {Path: "pool/", Cut: 1, NoRange: true},
+		"a mirror that is silent": {Path: "pool/", Stall: true, NoRange: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := debiantest.New(t, big)
@@ -117,12 +122,12 @@ func TestFetchFails(t *testing.T) {
 		fault debiantest.Fault
 		want  []string
 	}{
-		"server errors": {debiantest.Fault{Path: "pool/", Status: 500}, []string{"big 1.0-1", "500", "tried 4 times", "a test"}},
+		"server errors": {debiantest.Fault{Path: "pool/", Status: 500}, []string{"big 1.0-1", "answered 500", "tried 4 times", "a test", "/snapshot/"}},
 		"connections that always drop": {debiantest.Fault{Path: "pool/", Cut: 50_000, NoRange: true},
 			[]string{"big 1.0-1", "pool/main/b/big", "image.mirror"}},
 		"truncated":        {debiantest.Fault{Path: "pool/", Keep: 1000}, []string{"it has 1000 bytes", "signed index says", "nothing of it was used"}},
 		"changed":          {debiantest.Fault{Path: "pool/", Corrupt: true}, []string{"its SHA256 is", "signed index says", "nothing of it was used"}},
-		"no longer there":  {debiantest.Fault{Path: "pool/", Status: 404}, []string{"404", "platen image update", "snapshot service"}},
+		"no longer there":  {debiantest.Fault{Path: "pool/", Status: 404}, []string{"404", "platen image update", "neither the mirror (from a test) nor the snapshot service"}},
 		"nowhere any more": {debiantest.Fault{Path: "pool/", Status: 410}, []string{"410", "platen image update"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,10 +150,44 @@ func TestFetchFails(t *testing.T) {
 	}
 }
 
+// The one may have what the other cannot give: an error names both, and what to do about it.
+func TestFetchFailsAtMirrorAndSnapshotService(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mirror, snapshot int
+		want             []string
+	}{
+		"both are down":         {503, 502, []string{"/pool/main/b/big/", "answered 503", "/snapshot/", "answered 502", "check the network"}},
+		"only one has answered": {404, 502, []string{"/pool/main/b/big/", "answered 404", "answered 502", "gave no answer: try again", "platen image update"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from := debiantest.New(t, big)
+			a, packages := pinned(t, from, []string{"big"})
+			from.Fault(debiantest.Fault{Path: "/pool/", Status: tt.mirror})
+			from.Fault(debiantest.Fault{Path: "/snapshot/", Status: tt.snapshot})
+			mustSay(t, a.Fetch(context.Background(), packages, nil), tt.want...)
+		})
+	}
+}
+
+func TestFetchFromASnapshotServiceWhenNoMirrorListens(t *testing.T) {
+	from := debiantest.New(t, big)
+	_, packages := pinned(t, from, []string{"big"})
+	deaf := httptest.NewServer(nil)
+	deaf.Close()
+	a := open(t, from, func(o *debian.Options) { o.Mirror.Main, o.Mirror.Security = deaf.URL, deaf.URL })
+	if err := a.Fetch(context.Background(), packages, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !holds(t, a, packages[0], "./usr/share/big") {
+		t.Error("the file is not in it")
+	}
+}
+
 func TestFetchGoesOnWhereItEnded(t *testing.T) {
 	from := debiantest.New(t, big)
 	dir := t.TempDir()
 	a, packages := pinned(t, from, []string{"big"}, in(dir))
+	from.Forget()
 	from.Fault(debiantest.Fault{Path: ".deb", Cut: 150_000, Times: 1})
 	from.Fault(debiantest.Fault{Path: ".deb", Status: 500})
 	if err := a.Fetch(context.Background(), packages, nil); err == nil {

@@ -39,5 +39,5 @@ func (a *Archive) snapshotURL(ctx context.Context, p image.Package) (string, err
 			}
 		}
 	}
-	return "", fmt.Errorf("the snapshot service has no %s %s for %s of %d bytes", p.Name, p.Version, p.Architecture, p.Size)
+	return "", &absentError{fmt.Sprintf("the snapshot service has no %s %s for %s of %d bytes", p.Name, p.Version, p.Architecture, p.Size)}
 }

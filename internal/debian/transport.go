@@ -34,10 +34,16 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s answered %d %s", e.url, e.code, http.StatusText(e.code))
 }
 
+// absentError is the answer of a server that works and lists the file nowhere.
+type absentError struct{ text string }
+
+func (e *absentError) Error() string { return e.text }
+
 // gone tells that the server works and does not have the file.
 func gone(err error) bool {
 	var s *statusError
-	return errors.As(err, &s) && (s.code == http.StatusNotFound || s.code == http.StatusGone)
+	var absent *absentError
+	return errors.As(err, &absent) || errors.As(err, &s) && (s.code == http.StatusNotFound || s.code == http.StatusGone)
 }
 
 // temporary tells whether the same request may succeed a moment later.
@@ -117,7 +123,7 @@ func (b *body) Close() error {
 func (a *Archive) get(ctx context.Context, url string, limit int64) ([]byte, error) {
 	var last error
 	for n := range attempts {
-		if err := a.pause(ctx, n); err != nil {
+		if err := a.pause(ctx, n, last); err != nil {
 			return nil, err
 		}
 		var data []byte
@@ -155,7 +161,7 @@ func (a *Archive) getOnce(ctx context.Context, url string, limit int64) ([]byte,
 }
 
 // pause waits before attempt n (0 is the first); the wait doubles each time.
-func (a *Archive) pause(ctx context.Context, n int) error {
+func (a *Archive) pause(ctx context.Context, n int, _ error) error {
 	if n == 0 {
 		return context.Cause(ctx)
 	}
