@@ -16,7 +16,8 @@ import (
 
 // keep returns, of the pinned packages, those that the index has in another version by now. What
 // they need stands in their .debs alone, which are fetched where the cache does not have them; a
-// package that none has any more cannot be built from either, and is taken as it is today.
+// package that nobody has any more cannot be built from either, and is taken as it is today. One
+// that cannot be fetched for the moment is an error: a pin does not move because a line was down.
 func (a *Archive) keep(ctx context.Context, u *universe, pinned []image.Package, sink report.Sink) (map[string]*entry, error) {
 	kept := map[string]*entry{}
 	for _, p := range pinned {
@@ -26,6 +27,9 @@ func (a *Archive) keep(ctx context.Context, u *universe, pinned []image.Package,
 		if err := a.Fetch(ctx, []image.Package{p}, sink); err != nil {
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
+			}
+			if nobody := (*goneError)(nil); !errors.As(err, &nobody) {
+				return nil, fmt.Errorf("keep %s at its pinned version: %w", p.Name, err)
 			}
 			sink.Log(stepPackages, fmt.Sprintf("%s %s cannot be kept: %v", p.Name, p.Version, err))
 			continue

@@ -84,6 +84,22 @@ func TestPinnedPackagesStayWhereTheyCan(t *testing.T) {
 	}
 }
 
+// A line that is down says nothing of what is still to be had.
+func TestPinnedPackagesDoNotMoveBecauseALineIsDown(t *testing.T) {
+	from := debiantest.New(t, pkg{Name: "web"}, pkg{Name: "more"})
+	_, old := pinned(t, from, []string{"web"})
+	from.Add(pkg{Name: "web", Version: "2"})
+	from.Drop("web", "1.0-1")
+	a := open(t, from)
+	from.Fault(debiantest.Fault{Path: "/snapshot/", Status: 503})
+	_, err := a.Resolve(context.Background(), "amd64", []string{"web", "more"}, nil, old, nil)
+	mustSay(t, err, "keep web at its pinned version", "web 1.0-1", "answered 404", "answered 503", "try again", "platen image update")
+	from.Heal()
+	check(t, a, "web more", old, "more=1.0-1 web=1.0-1")
+	from.Forget()
+	check(t, open(t, from), "web more", old, "more=1.0-1 web=2")
+}
+
 type resolver interface {
 	Resolve(ctx context.Context, arch string, roots, exclude []string, keep []image.Package, sink report.Sink) ([]image.Package, error)
 }
