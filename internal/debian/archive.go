@@ -6,6 +6,7 @@ package debian
 import (
 	"errors"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -40,6 +41,9 @@ type Archive struct {
 	mu        sync.Mutex
 	releases  []release            // of parts(o); read and verified once an Archive
 	universes map[string]*universe // by architecture
+
+	verifiedMu sync.Mutex
+	verified   map[string]os.FileInfo // .debs of the cache that were read and are whole, by SHA256
 }
 
 // New opens an archive. It touches neither network nor disk.
@@ -72,7 +76,7 @@ func New(o Options) (*Archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Archive{o: o, keys: keys, client: newClient(), universes: map[string]*universe{}}, nil
+	return &Archive{o: o, keys: keys, client: newClient(), universes: map[string]*universe{}, verified: map[string]os.FileInfo{}}, nil
 }
 
 // The parts of an archive, as image.Package.Archive names them.

@@ -20,9 +20,9 @@ import (
 	"platen/internal/report"
 )
 
-// Open returns the files of a fetched package: its data.tar, decompressed, as a stream. That the
-// cached .deb is the pinned one was verified when it was fetched; here its control file must name
-// the same package and version. The caller closes the stream.
+// Open returns the files of a fetched package: its data.tar, decompressed, as a stream. The cached
+// .deb must be the pinned one, byte for byte, and its control file must name the same package and
+// version. The caller closes the stream.
 func (a *Archive) Open(p image.Package) (_ io.ReadCloser, err error) {
 	if err := checkPin(p); err != nil {
 		return nil, err
@@ -42,6 +42,9 @@ func (a *Archive) Open(p image.Package) (_ io.ReadCloser, err error) {
 		}
 	}()
 
+	if err := a.verifyFile(f, p); err != nil {
+		return nil, err
+	}
 	members, err := newAr(bufio.NewReaderSize(f, 1<<18))
 	if err != nil {
 		return nil, err

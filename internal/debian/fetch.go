@@ -2,6 +2,8 @@ package debian
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,22 +26,25 @@ const (
 )
 
 // Fetch brings the .debs of packages into the cache, verified by SHA256 and size. What is there is
-// not fetched again; what was begun, by this or a killed process, goes on where it ended. Several
+// not fetched again, unless it was damaged since; what was begun, by this or a killed process, goes on where it ended. Several
 // processes may fetch the same packages at once. A file that the mirror does not give, for whatever
 // reason, is looked for at Debian's snapshot service.
 func (a *Archive) Fetch(ctx context.Context, packages []image.Package, sink report.Sink) (err error) {
-	var missing []image.Package
+	var wanted []image.Package
 	seen := map[string]bool{}
 	progress := progress{sink: sink}
 	for _, p := range packages {
 		if err := checkPin(p); err != nil {
 			return err
 		}
-		if !seen[p.SHA256] && !a.cached(p) {
-			missing = append(missing, p)
-			progress.total += p.Size
+		if !seen[p.SHA256] {
+			wanted = append(wanted, p)
 		}
 		seen[p.SHA256] = true
+	}
+	missing := a.missing(wanted, sink)
+	for _, p := range missing {
+		progress.total += p.Size
 	}
 	if len(missing) == 0 {
 		sink.Step(stepPackages, report.Same, fmt.Sprintf("%d packages, all in the cache", len(seen)))
@@ -89,9 +94,71 @@ func (a *Archive) path(p image.Package) string {
 	return filepath.Join(a.o.CacheDir, "sha256", p.SHA256[:2], p.SHA256)
 }
 
-func (a *Archive) cached(p image.Package) bool {
-	info, err := os.Stat(a.path(p))
-	return err == nil && info.Mode().IsRegular() && info.Size() == p.Size
+// missing lists the packages that the cache does not have whole.
+func (a *Archive) missing(packages []image.Package, sink report.Sink) []image.Package {
+	lacks := make([]bool, len(packages))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, p := range packages {
+		group.Go(func() error {
+			err := a.verify(p)
+			if lacks[i] = err != nil; lacks[i] && !errors.Is(err, os.ErrNotExist) {
+				sink.Log(stepPackages, fmt.Sprintf("%s %s is fetched again: what the cache has of it is damaged: %v", p.Name, p.Version, err))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // it has no errors: what cannot be read is missing
+	var missing []image.Package
+	for i, p := range packages {
+		if lacks[i] {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
+// verify reads the cached .deb of p and compares it with its pin: a disk that went bad, or another
+// program, may have changed it since it was fetched. What this Archive has read once, and nobody has
+// touched since, is not read again.
+func (a *Archive) verify(p image.Package) error {
+	f, err := os.Open(a.path(p))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return a.verifyFile(f, p)
+}
+
+// verifyFile is verify of an open file, which it leaves at its beginning.
+func (a *Archive) verifyFile(f *os.File, p image.Package) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	a.verifiedMu.Lock()
+	known, ok := a.verified[p.SHA256]
+	a.verifiedMu.Unlock()
+	if ok && os.SameFile(known, info) && known.Size() == info.Size() && known.ModTime().Equal(info.ModTime()) {
+		return nil
+	}
+	if !info.Mode().IsRegular() || info.Size() != p.Size {
+		return &contentError{f.Name(), fmt.Sprintf("it has %d bytes, the signed index says %d", info.Size(), p.Size)}
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != p.SHA256 {
+		return &contentError{f.Name(), fmt.Sprintf("its SHA256 is %s, the signed index says %s", sum, p.SHA256)}
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	a.verifiedMu.Lock()
+	a.verified[p.SHA256] = info
+	a.verifiedMu.Unlock()
+	return nil
 }
 
 func (a *Archive) fetchOne(ctx context.Context, p image.Package, progress *progress) error {

@@ -237,6 +237,44 @@ func TestFetchOverLeftovers(t *testing.T) {
 	}
 }
 
+// A disk, or another program, may change what was fetched long ago.
+func TestADamagedCacheIsNoticedAndFetchedAgain(t *testing.T) {
+	from := debiantest.New(t, big)
+	dir := t.TempDir()
+	a, packages := pinned(t, from, []string{"big"}, in(dir))
+	if err := a.Fetch(context.Background(), packages, nil); err != nil {
+		t.Fatal(err)
+	}
+	path := blob(dir, packages[0])
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1 // of the same size
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range map[string]*debian.Archive{"the one that fetched it": a, "another": open(t, from, in(dir))} {
+		_, err := a.Open(packages[0])
+		mustSay(t, err, "big 1.0-1", "its SHA256 is", path, "fetched anew")
+		_, _, err = a.Notes(packages[0], "0")
+		if err == nil {
+			t.Errorf("%s: its changelog was read", name)
+		}
+	}
+	var said []string
+	sink := report.Sink(func(e report.Event) { said = append(said, e.Detail) })
+	if err := a.Fetch(context.Background(), packages, sink); err != nil {
+		t.Fatal(err)
+	}
+	if n := debRequests(from); n != 2 || !strings.Contains(strings.Join(said, "\n"), "is damaged") {
+		t.Errorf("fetched %d times, said %q", n, said)
+	}
+	if !holds(t, a, packages[0], "./usr/share/big") {
+		t.Error("the file is not in it")
+	}
+}
+
 // Two processes differ from two Archives only in that locks are by open file, as they are here too.
 func TestTwoFetchAtOnce(t *testing.T) {
 	from := debiantest.New(t, big)

@@ -58,6 +58,9 @@ func (a *Archive) control(p image.Package) (_ stanza, err error) {
 		return nil, fmt.Errorf("open %s %s: %w", p.Name, p.Version, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := a.verifyFile(f, p); err != nil {
+		return nil, fmt.Errorf("open %s %s: %w", p.Name, p.Version, err)
+	}
 	members, err := newAr(f)
 	if err != nil {
 		return nil, fmt.Errorf("open %s %s: %w", p.Name, p.Version, err)

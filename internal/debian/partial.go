@@ -43,7 +43,7 @@ func (a *Archive) lockPartial(ctx context.Context, p image.Package) (*partial, e
 			f.Close()
 			return nil, err
 		}
-		if a.cached(p) {
+		if a.verify(p) == nil {
 			// The lock is of the file that was renamed, or of a .part made after that.
 			if same(f, path) {
 				_ = os.Remove(path) // the next one to lock it tries again
