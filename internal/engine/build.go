@@ -219,11 +219,16 @@ func (b *building) one(ctx context.Context, name string, others map[string]func(
 }
 
 func (b *building) fetch(ctx context.Context, packages []image.Package) error {
+	if slices.ContainsFunc(packages, b.from.isCore) {
+		if err := b.from.bring(ctx); err != nil {
+			return err
+		}
+		packages = slices.DeleteFunc(slices.Clone(packages), b.from.isCore)
+	}
 	archive, err := b.archive()
 	if err != nil {
 		return err
 	}
-	packages = slices.DeleteFunc(slices.Clone(packages), b.from.isCore)
 	return archive.Fetch(ctx, packages, b.sink)
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"platen/internal/image"
 	"platen/internal/report"
@@ -37,7 +38,8 @@ type Sources interface {
 
 // material is what a site brings itself: all but Debian's packages and Platen's own files.
 type material struct {
-	core    *image.Core // nil when WordPress is Debian's
+	core    *image.Core                 // nil when WordPress is Debian's
+	bring   func(context.Context) error // core to where it can be opened; called when a layer is made of it
 	trees   []image.Tree
 	files   []image.Placed
 	closers []io.Closer
@@ -128,7 +130,7 @@ func (g *gathering) openCore(ctx context.Context) error {
 		for _, p := range core.Ignored {
 			g.sink.Log("sources/wordpress", fmt.Sprintf("%s/%s goes into no image: must-use plugins and drop-ins are Platen's, media belong to the share", spec.Source, p))
 		}
-		g.core = &core
+		g.core, g.bring = &core, func(context.Context) error { return nil }
 		return nil
 	}
 	d, err := g.release(ctx, spec.Source)
@@ -143,14 +145,21 @@ func (g *gathering) openCore(ctx context.Context) error {
 		},
 		Open: func() (io.ReadCloser, error) { return g.Sources.Open(d) },
 	}
+	// Several images are made of it; one look whether the cache has it whole is enough.
+	var once sync.Once
+	g.bring = func(ctx context.Context) error {
+		once.Do(func() { _, err = g.Sources.Fetch(ctx, d, g.sink) })
+		return err
+	}
 	return nil
 }
 
-// release is the official archive: the pinned one, or what is published when none is.
+// release is the official archive: the pinned one, which is not fetched before it is needed, or what
+// is published when none is.
 func (g *gathering) release(ctx context.Context, version string) (image.Download, error) {
 	pinned, ok := g.old.Pinned(image.Download{Name: "wordpress", Version: version})
 	if ok && !g.request.Update {
-		return g.Sources.Fetch(ctx, pinned, g.sink)
+		return pinned, nil
 	}
 	if g.request.Locked {
 		return pinned, report.Hint(fmt.Errorf("%s does not pin WordPress %s", LockName, version), "run: platen image update")

@@ -96,14 +96,44 @@ func temporary(err error) bool {
 	return !errors.As(err, &sum) && !errors.As(err, &size) && !errors.As(err, &disk)
 }
 
-// cached returns the size of a download that is there.
-func (s *Sources) cached(d image.Download) (int64, bool) {
-	stat, err := os.Stat(s.path(d.SHA256))
-	ok := err == nil && stat.Mode().IsRegular() && (d.Size == 0 || stat.Size() == d.Size)
-	if !ok {
-		return 0, false
+// cached returns the size of a download that is there whole.
+func (s *Sources) cached(d image.Download) (int64, error) {
+	f, err := os.Open(s.path(d.SHA256))
+	if err != nil {
+		return 0, err
 	}
-	return stat.Size(), true
+	defer f.Close()
+	return s.verify(f, d.SHA256)
+}
+
+// verify reads a file of the cache and compares it with its hash: a disk that went bad, or another
+// program, may have changed it since it was fetched. What was read once, and nobody has touched
+// since, is not read again. It leaves the file at its beginning, and returns its size.
+func (s *Sources) verify(f *os.File, sum string) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	known, ok := s.verified[sum]
+	s.mu.Unlock()
+	if ok && os.SameFile(known, info) && known.Size() == info.Size() && known.ModTime().Equal(info.ModTime()) {
+		return info.Size(), nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return 0, err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != sum {
+		return 0, report.Hint(&sumError{f.Name(), got, sum}, "remove that file and run it again: it will be fetched anew")
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	s.verified[sum] = info
+	s.mu.Unlock()
+	return info.Size(), nil
 }
 
 // sumsOf hashes a download that is there.

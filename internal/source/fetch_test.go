@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -221,6 +222,65 @@ func TestWhatCannotBeFetchedSaysWhyAndLeavesNothing(t *testing.T) {
 				t.Errorf("left %v %v", left, hidden)
 			}
 		})
+	}
+}
+
+// A disk, or another program, may change what was fetched long ago.
+func TestADamagedCacheIsNoticedAndFetchedAgain(t *testing.T) {
+	packed, archive := zipOf(t, plugin...), release(t, "6.8.3")
+	o := newOrigin(t, map[string][]byte{"/n.zip": packed, "/wordpress-6.8.3.tar.gz": archive})
+	cache := t.TempDir()
+	for _, d := range []image.Download{
+		{URL: o.URL + "/n.zip", SHA256: hexSum(packed)},
+		{Name: "wordpress", Version: "6.8.3", URL: o.URL + "/wordpress-6.8.3.tar.gz", SHA256: hexSum(archive)},
+	} {
+		use := func(s *source.Sources) error {
+			if d.Version != "" {
+				r, err := s.Open(d)
+				if err != nil {
+					return err
+				}
+				_, err = io.Copy(io.Discard, r)
+				return errors.Join(err, r.Close())
+			}
+			_, _, closer, err := s.Zip("", d.SHA256)
+			if err != nil {
+				return err
+			}
+			return closer.Close()
+		}
+		fresh := func() *source.Sources {
+			return sources(t, func(so *source.Options) { so.CacheDir, so.Releases = cache, o.URL })
+		}
+		s := fresh()
+		if _, err := s.Fetch(context.Background(), d, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := use(s); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(cache, "sha256", d.SHA256[:2], d.SHA256)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[len(data)/2] ^= 1 // of the same size
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, s := range map[string]*source.Sources{"the one that fetched it": s, "another": fresh()} {
+			if err := use(s); err == nil || !strings.Contains(err.Error(), "the SHA-256 of "+path) || !strings.Contains(report.HintOf(err), "fetched anew") {
+				t.Errorf("%s used %s: %v (%s)", name, d.URL, err, report.HintOf(err))
+			}
+		}
+		o.asked = nil
+		var said []string
+		if _, err := s.Fetch(context.Background(), d, func(e report.Event) { said = append(said, e.Detail) }); err != nil || len(o.asked) != 1 || !strings.Contains(strings.Join(said, "\n"), "damaged") {
+			t.Errorf("fetching again: %v, asked %v, said %q", err, o.asked, said)
+		}
+		if err := use(s); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

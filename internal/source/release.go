@@ -25,7 +25,7 @@ func (s *Sources) Release(ctx context.Context, version string, pinned image.Down
 	} else if err != nil {
 		return d, fmt.Errorf("fetch the checksum of WordPress %s: %w", version, err)
 	}
-	if known, err := s.sumsOf(pinned); err == nil && sha1 != "" && known.sha1 == sha1 {
+	if known, err := s.sumsOf(pinned); err == nil && sha1 != "" && known.sha1 == sha1 && known.sha256 == pinned.SHA256 {
 		return pinned, nil
 	}
 	got, err := s.download(ctx, d, sink)
@@ -62,14 +62,18 @@ func (s *Sources) published(ctx context.Context, address string) (string, error)
 }
 
 // Fetch brings a download to where Zip and Open find it, and returns it with its size. Nothing but
-// the file with the pinned SHA-256 is ever used. What is there is not fetched again.
+// the file with the pinned SHA-256 is ever used. What is there whole is not fetched again.
 func (s *Sources) Fetch(ctx context.Context, d image.Download, sink report.Sink) (image.Download, error) {
 	if _, err := hex.DecodeString(d.SHA256); err != nil || len(d.SHA256) != 64 {
 		return d, fmt.Errorf("fetch %s: %s is no SHA-256", shown(d.URL), quote(d.SHA256))
 	}
-	if size, ok := s.cached(d); ok {
+	size, err := s.cached(d)
+	if err == nil {
 		d.Size = size
 		return d, nil
+	}
+	if damaged := (*sumError)(nil); errors.As(err, &damaged) {
+		sink.Log(step(d), "it is fetched again, what the cache has is damaged: "+err.Error())
 	}
 	from := []string{d.URL}
 	if official := s.releaseURL(d.Version); d.Version != "" && official != d.URL {
@@ -92,7 +96,7 @@ func (s *Sources) Fetch(ctx context.Context, d image.Download, sink report.Sink)
 			break
 		}
 	}
-	err := fmt.Errorf("fetch %s: %w", shown(d.URL), errors.Join(failures...))
+	err = fmt.Errorf("fetch %s: %w", shown(d.URL), errors.Join(failures...))
 	if wrong := (*sumError)(nil); errors.As(err, &wrong) {
 		return d, report.Hint(err, "nothing of it was used. When the publisher has replaced the file, look at what changed, then pin it anew: sha256 in platen.yaml, or platen image update for WordPress itself")
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"platen/internal/image"
@@ -36,6 +37,9 @@ type Options struct {
 type Sources struct {
 	o      Options
 	client *http.Client
+
+	mu       sync.Mutex
+	verified map[string]os.FileInfo // files of the cache that were read and are whole, by SHA-256
 }
 
 // New returns Sources.
@@ -57,7 +61,7 @@ func New(o Options) *Sources {
 		t.DisableCompression = true // a checksum is that of the file as it is
 		o.Transport = t
 	}
-	return &Sources{o, &http.Client{Transport: o.Transport, CheckRedirect: redirect}}
+	return &Sources{o: o, client: &http.Client{Transport: o.Transport, CheckRedirect: redirect}, verified: map[string]os.FileInfo{}}
 }
 
 // redirect follows what a browser would, but never from https to http.
@@ -85,6 +89,11 @@ func (s *Sources) Zip(path, sha256 string) (name string, content fs.FS, closer i
 	if err != nil {
 		return "", nil, nil, err
 	}
+	if sha256 != "" {
+		if _, err := s.verify(f, sha256); err != nil {
+			return "", nil, nil, errors.Join(err, f.Close())
+		}
+	}
 	stat, err := f.Stat()
 	if err == nil {
 		name, content, err = ReadZip(f, stat.Size(), s.o.Limits)
@@ -106,6 +115,9 @@ func (s *Sources) Open(d image.Download) (io.ReadCloser, error) {
 	f, err := os.Open(s.path(d.SHA256))
 	if err != nil {
 		return nil, fmt.Errorf("open WordPress %s: %w", d.Version, err)
+	}
+	if _, err := s.verify(f, d.SHA256); err != nil {
+		return nil, fmt.Errorf("open WordPress %s: %w", d.Version, errors.Join(err, f.Close()))
 	}
 	return stream(func(w io.Writer) (err error) {
 		defer func() { err = errors.Join(err, f.Close()) }()
