@@ -20,6 +20,9 @@ import (
 	"platen/internal/report"
 )
 
+// maxControl is how much of a control.tar is looked through, unpacked: Debian's largest have 8 MB.
+const maxControl = 64 << 20
+
 // Open returns the files of a fetched package: its data.tar, decompressed, as a stream. The cached
 // .deb must be the pinned one, byte for byte, and its control file must name the same package and
 // version. The caller closes the stream.
@@ -37,14 +40,17 @@ func (a *Archive) Open(p image.Package) (_ io.ReadCloser, err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
-			err = report.Hint(fmt.Errorf("open %s %s: %w", p.Name, p.Version, err),
-				"remove %s and run it again: it will be fetched anew", a.path(p))
 		}
 	}()
-
 	if err := a.verifyFile(f, p); err != nil {
-		return nil, err
+		return nil, report.Hint(fmt.Errorf("open %s %s: %w", p.Name, p.Version, err),
+			"remove %s and run it again: it will be fetched anew", a.path(p))
 	}
+	defer func() {
+		if err != nil {
+			err = broken(p, err)
+		}
+	}()
 	members, err := newAr(bufio.NewReaderSize(f, 1<<18))
 	if err != nil {
 		return nil, err
@@ -71,14 +77,30 @@ func (a *Archive) Open(p image.Package) (_ io.ReadCloser, err error) {
 			if err != nil {
 				return nil, err
 			}
-			return &dataTar{data, f}, nil
+			return &dataTar{data, f, p}, nil
 		}
 	}
+}
+
+// broken is a .deb that cannot be read although it is the pinned one, byte for byte.
+func broken(p image.Package, err error) error {
+	return report.Hint(fmt.Errorf("open %s %s: %w", p.Name, p.Version, err),
+		"the file has the pinned SHA256, so the archive itself has it like this, and fetching it again changes nothing: run platen image update to pin another version, name another mirror with image.mirror, or take it out of image.packages")
 }
 
 type dataTar struct {
 	io.ReadCloser
 	f *os.File
+	p image.Package
+}
+
+// Read tells whose content ends too early, or is packed wrongly.
+func (d *dataTar) Read(b []byte) (int, error) {
+	n, err := d.ReadCloser.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = broken(d.p, err)
+	}
+	return n, err
 }
 
 func (d *dataTar) Close() error { return errors.Join(d.ReadCloser.Close(), d.f.Close()) }
@@ -89,7 +111,7 @@ func readControl(name string, member io.Reader) (stanza, error) {
 		return nil, err
 	}
 	defer plain.Close()
-	files := tar.NewReader(plain)
+	files := tar.NewReader(io.LimitReader(plain, maxControl))
 	for {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
@@ -146,8 +168,20 @@ func decompress(name string, r io.Reader) (io.ReadCloser, error) {
 // and data, padded to even lengths.
 type arReader struct {
 	r      io.Reader
-	member *io.LimitedReader
+	member *arMember
 	pad    int64
+}
+
+// arMember is the data of a member. A file that ends within it is an error: some tars would seem to
+// end there.
+type arMember struct{ io.LimitedReader }
+
+func (m *arMember) Read(b []byte) (int, error) {
+	n, err := m.LimitedReader.Read(b)
+	if errors.Is(err, io.EOF) && m.N > 0 {
+		err = fmt.Errorf("the file ends %d bytes before its member does: %w", m.N, io.ErrUnexpectedEOF)
+	}
+	return n, err
 }
 
 func newAr(r io.Reader) (*arReader, error) {
@@ -176,6 +210,6 @@ func (a *arReader) next() (string, io.Reader, error) {
 		return "", nil, errors.New("broken ar header")
 	}
 	name := strings.TrimRight(string(header[:16]), " ")
-	a.member, a.pad = &io.LimitedReader{R: a.r, N: size}, size%2
+	a.member, a.pad = &arMember{io.LimitedReader{R: a.r, N: size}}, size%2
 	return strings.TrimSuffix(name, "/"), a.member, nil
 }

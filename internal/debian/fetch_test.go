@@ -434,3 +434,73 @@ func TestOpenChecksControl(t *testing.T) {
 	_, err := a.Open(packages[0])
 	mustSay(t, err, "a 1.0-1", `"0.9-1"`)
 }
+
+// Their hashes are right: it is the archive that has them like this.
+func TestBrokenDebs(t *testing.T) {
+	content := []debiantest.File{{Path: "usr/share/doc/a/text", Content: noise(5000)}, {Path: "usr/share/doc/a/more", Content: noise(9000)}}
+	for broken, want := range map[debiantest.Fracture]string{
+		debiantest.BrokenMagic:  "it is not a Debian package",
+		debiantest.BrokenAr:     "broken ar header",
+		debiantest.NoData:       "it has no data.tar",
+		debiantest.NoControl:    `its control file says "" ""`,
+		debiantest.EmptyControl: "has no control file",
+		debiantest.BrokenTar:    "invalid tar header",
+		debiantest.CutTar:       "unexpected EOF",
+		debiantest.CutDeb:       "bytes before its member does: unexpected EOF",
+	} {
+		for _, compression := range []string{"", "gz", "zst", "none"} {
+			t.Run(string(broken)+" "+compression, func(t *testing.T) {
+				from := debiantest.New(t, pkg{Name: "a", Compression: compression, Files: content, Broken: broken})
+				a, packages := pinned(t, from, []string{"a"})
+				if err := a.Fetch(context.Background(), packages, nil); err != nil {
+					t.Fatal(err)
+				}
+				err := readAll(a, packages[0])
+				if err == nil {
+					t.Fatal("it was read")
+				}
+				text := err.Error() + report.HintOf(err)
+				if !strings.Contains(text, want) {
+					t.Errorf("got %q, want something of %q", text, want)
+				}
+				if broken == debiantest.BrokenTar || broken == debiantest.CutTar { // not seen before the tar is read
+					return
+				}
+				mustSay(t, err, "open a 1.0-1", "the archive itself has it like this", "platen image update", "image.mirror")
+			})
+		}
+	}
+}
+
+// readAll goes through all files of a package.
+func readAll(a *debian.Archive, p image.Package) (err error) {
+	data, err := a.Open(p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.Close()) }()
+	for files := tar.NewReader(data); ; {
+		if _, err := files.Next(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, files); err != nil {
+			return err
+		}
+	}
+}
+
+// A pinned version that the index has no more is read for what it needs.
+func TestAKeptPackageThatIsBrokenIsNamed(t *testing.T) {
+	for _, broken := range []debiantest.Fracture{debiantest.BrokenMagic, debiantest.NoControl, debiantest.EmptyControl} {
+		from := debiantest.New(t, pkg{Name: "a", Broken: broken})
+		a, old := pinned(t, from, []string{"a"})
+		from.Add(pkg{Name: "a", Version: "2"})
+		_, err := open(t, from).Resolve(context.Background(), "amd64", []string{"a"}, nil, old, nil)
+		mustSay(t, err, "open a 1.0-1", "platen image update")
+		if err := a.Fetch(context.Background(), old, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -63,18 +63,22 @@ func (a *Archive) control(p image.Package) (_ stanza, err error) {
 	}
 	members, err := newAr(f)
 	if err != nil {
-		return nil, fmt.Errorf("open %s %s: %w", p.Name, p.Version, err)
+		return nil, broken(p, err)
 	}
 	for {
 		name, member, err := members.next()
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("open %s %s: it has no control.tar", p.Name, p.Version)
+			return nil, broken(p, errors.New("it has no control.tar"))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("open %s %s: %w", p.Name, p.Version, err)
+			return nil, broken(p, err)
 		}
 		if strings.HasPrefix(name, "control.tar") {
-			return readControl(name, member)
+			control, err := readControl(name, member)
+			if err != nil {
+				return nil, broken(p, err)
+			}
+			return control, nil
 		}
 	}
 }

@@ -35,7 +35,24 @@ type Package struct {
 
 	// Claim is what the package's own control file says of its version, when that lies.
 	Claim string
+	// Broken is what is wrong with the .deb; index and hash are of the broken one.
+	Broken Fracture
 }
+
+// Fracture is a way in which a .deb can be broken.
+type Fracture string
+
+// The fractures.
+const (
+	BrokenMagic  Fracture = "it is no ar archive"
+	BrokenAr     Fracture = "the header of the member data.tar is damaged"
+	NoData       Fracture = "there is no data.tar"
+	NoControl    Fracture = "there is no control.tar"
+	EmptyControl Fracture = "control.tar has no control file"
+	BrokenTar    Fracture = "data.tar is packed soundly, and no tar"
+	CutTar       Fracture = "data.tar is packed soundly, and ends within a file"
+	CutDeb       Fracture = "the file ends in the middle of data.tar"
+)
 
 // File is one entry of a package's data.tar, in the order given; folders above it are added.
 type File struct {
@@ -86,13 +103,26 @@ func (p Package) Deb(t testing.TB) []byte {
 	}
 	control := tarball(t, []File{{Path: "control", Content: claim.control() + "Description: a test package\n"}})
 	data := tarball(t, p.Files)
+	switch p.Broken {
+	case EmptyControl:
+		control = tarball(t, nil)
+	case BrokenTar:
+		data = bytes.Repeat([]byte("no tar "), 512)
+	case CutTar:
+		data = data[:len(data)-1024-512] // its end, and the last block of the last file
+	}
 	var out bytes.Buffer
 	out.WriteString("!<arch>\n")
 	member(&out, "debian-binary", []byte("2.0\n"))
+	begin := 0
 	for _, m := range []struct {
 		name string
 		data []byte
 	}{{"control.tar", control}, {"data.tar", data}} {
+		if m.name == "control.tar" && p.Broken == NoControl || m.name == "data.tar" && p.Broken == NoData {
+			continue
+		}
+		begin = out.Len()
 		switch p.Compression {
 		case "":
 			member(&out, m.name+".xz", compressXZ(t, m.data))
@@ -110,7 +140,19 @@ func (p Package) Deb(t testing.TB) []byte {
 			t.Fatalf("debiantest: compression %q", p.Compression)
 		}
 	}
-	return out.Bytes()
+	deb := out.Bytes()
+	switch p.Broken {
+	case BrokenMagic:
+		deb[0] = '?'
+	case BrokenAr:
+		copy(deb[begin+48:], "ten bytes ")
+	case CutDeb:
+		if p.Compression == "none" { // between two blocks, where a tar may seem to end
+			return deb[:begin+60+(len(data)/2)/512*512]
+		}
+		return deb[:begin+60+(len(deb)-begin-60)/2]
+	}
+	return deb
 }
 
 // member writes one file of an ar archive.
