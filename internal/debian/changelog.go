@@ -33,7 +33,7 @@ func (a *Archive) Notes(p image.Package, since string) (notes image.Notes, ok bo
 		return notes, false, err
 	}
 	defer func() { err = errors.Join(err, data.Close()) }()
-	for files := tar.NewReader(data); ; {
+	for files := tar.NewReader(io.LimitReader(data, image.DefaultLimits.Bytes)); ; {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
 			return notes, false, nil

@@ -34,7 +34,8 @@ type Builder struct {
 	Arch   string // amd64 | arm64
 	Source Source
 	Blobs  Blobs
-	Rootfs fs.FS // IMAGE/…: files at the path they have in the image; agent/bin/BINARY-linux-ARCH.gz
+	Limits Limits // of what a package unpacks to; zero = DefaultLimits
+	Rootfs fs.FS  // IMAGE/…: files at the path they have in the image; agent/bin/BINARY-linux-ARCH.gz
 
 	once     sync.Once
 	unpacker *unpacker
@@ -76,7 +77,7 @@ type note struct {
 // Build makes an image, or takes its layers from the blobs when nothing that they are made of has
 // changed; then no package is opened.
 func (b *Builder) Build(ctx context.Context, in Input) (Image, error) {
-	b.once.Do(func() { b.unpacker = newUnpacker(b.Source, b.Blobs) })
+	b.once.Do(func() { b.unpacker = newUnpacker(b.Source, b.Blobs, b.Limits) })
 	img := Image{Name: in.Recipe.Name, Platform: "linux/" + b.Arch}
 	if Triplet(b.Arch) == "" {
 		return img, fmt.Errorf("image %s: there is no Platen for %q: amd64 and arm64 are built", img.Name, b.Arch)
