@@ -175,19 +175,14 @@ func (p *Place) stopScaling(ctx context.Context, t topology.Topology) error {
 	return nil
 }
 
-// owns tells whether a scalable resource is the environment's: service/CLUSTER/SERVICE,
-// cluster:ID, replication-group/ID, each with our prefix before the end or a hyphen.
+// owns tells whether a scalable resource is the environment's, by the exact names of terraform/:
+// service/CLUSTER/SERVICE in its cluster, cluster:ID, replication-group/ID. What only begins like
+// them may be another site's: blog-dev-prod is not a part of blog-dev.
 func owns(prefix, resource string) bool {
-	parts := strings.FieldsFunc(resource, func(r rune) bool { return r == '/' || r == ':' })
-	for i, part := range parts {
-		if i == 0 {
-			continue // the kind
-		}
-		if part == prefix || strings.HasPrefix(part, prefix+"-") {
-			return true
-		}
-	}
-	return false
+	return strings.HasPrefix(resource, "service/"+prefix+"/") || slices.Contains([]string{
+		"cluster:" + prefix,
+		"replication-group/" + prefix + "-objects", "replication-group/" + prefix + "-objects-s", "replication-group/" + prefix + "-sessions",
+	}, resource)
 }
 
 // stopServices brings the services to no task and waits for the tasks to end.
@@ -223,7 +218,10 @@ func (p *Place) stopServices(ctx context.Context, prefix, cluster string, sink r
 	})
 }
 
-// until asks every five seconds; the clock of AWS' own waiters.
+// askEvery is the pause between two questions of until.
+const askEvery = 5 * time.Second
+
+// until asks again after each pause.
 func (p *Place) until(ctx context.Context, most time.Duration, what string, done func() (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("waited %s for %s", most, what))
 	defer cancel()
@@ -232,10 +230,8 @@ func (p *Place) until(ctx context.Context, most time.Duration, what string, done
 		if err != nil || ok {
 			return err
 		}
-		select {
-		case <-ctx.Done():
+		if err := p.pause(ctx, askEvery); err != nil {
 			return context.Cause(ctx)
-		case <-time.After(5 * time.Second):
 		}
 	}
 }
@@ -374,13 +370,20 @@ func (p *Place) snapshots(ctx context.Context, t topology.Topology) ([]string, e
 			return nil, fmt.Errorf("list the database's snapshots: %w", err)
 		}
 		for _, s := range page.DBClusterSnapshots {
-			if id := aws.ToString(s.DBClusterSnapshotIdentifier); strings.HasPrefix(id, t.AWSPrefix()+"-final-") {
+			if id := aws.ToString(s.DBClusterSnapshotIdentifier); aws.ToString(s.DBClusterIdentifier) == t.AWSPrefix() && isFinal(t.AWSPrefix(), id) {
 				all = append(all, id)
 			}
 		}
 	}
 	slices.Sort(all)
 	return all, nil
+}
+
+// isFinal tells whether a snapshot has the name that terraform/data/database.tf gives to final
+// ones: the environment's, and eight hex digits.
+func isFinal(prefix, id string) bool {
+	digits, ok := strings.CutPrefix(id, prefix+"-final-")
+	return ok && len(digits) == 8 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // kept lists what a default down left, and how to be rid of it.

@@ -88,10 +88,12 @@ func TestWhatHoldsData(t *testing.T) {
 	}
 }
 
+// The environment dev of blog and the environment prod of blog-dev stand side by side.
 func TestOwnsOnlyItsOwn(t *testing.T) {
 	for resource, want := range map[string]bool{
-		"service/blog-dev/blog-dev-web": true, "cluster:blog-dev-database": true, "replication-group/blog-dev-objects": true,
-		"service/blog-devel/blog-devel-web": false, "cluster:myblog-dev": false, "cluster": false, "": false,
+		"service/blog-dev/blog-dev-web": true, "cluster:blog-dev": true, "replication-group/blog-dev-objects": true, "replication-group/blog-dev-objects-s": true,
+		"service/blog-dev-prod/blog-dev-prod-web": false, "cluster:blog-dev-prod": false, "replication-group/blog-dev-prod-objects-s": false,
+		"service/blog-devel/blog-devel-web": false, "cluster:myblog-dev": false, "cluster": false, "": false, "service/other/blog-dev-web": false,
 	} {
 		if got := owns("blog-dev", resource); got != want {
 			t.Errorf("%s: %v", resource, got)

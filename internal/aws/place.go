@@ -91,6 +91,12 @@ func Open(ctx context.Context, o Options) (*Place, error) {
 	if err != nil {
 		return nil, report.Hint(fmt.Errorf("read the AWS credentials: %w", err), "check the AWS profile and its files (AWS_PROFILE, ~/.aws)")
 	}
+	p := connect(c, o)
+	return p, p.checkAccount(ctx, o.Topology)
+}
+
+// connect makes the clients. They ask nothing yet.
+func connect(c aws.Config, o Options) *Place {
 	p := &Place{
 		stacks: o.Stacks, terraform: o.Terraform, secret: o.Secret, now: o.Now, pause: pause, region: o.Topology.AWS.Region, config: c,
 		s3: s3.NewFromConfig(c, func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true }), sts: sts.NewFromConfig(c), ec2: computing{c}, ecs: ecs.NewFromConfig(c),
@@ -100,7 +106,7 @@ func Open(ctx context.Context, o Options) (*Place, error) {
 		dynamodb: dynamodb.NewFromConfig(c), route53: route53.NewFromConfig(c), backup: backup.NewFromConfig(c),
 	}
 	p.Store = &Store{client: p.s3, topology: o.Topology}
-	return p, p.checkAccount(ctx, o.Topology)
+	return p
 }
 
 // checkAccount refuses to go on in another account than the configuration's.
