@@ -83,7 +83,7 @@ func (p *Place) changeStack(ctx context.Context, stack string, sink report.Sink)
 	for _, d := range drifted(plan) {
 		sink.Log(stack, d.Address+" was changed by somebody else since the last up ("+d.Action+")")
 	}
-	if losing := losesData(plan.Changes); len(losing) > 0 {
+	if losing := losesData(plan); len(losing) > 0 {
 		return &DataLossError{Stack: stack, Changes: losing}
 	}
 	if !plan.Differs {
@@ -142,11 +142,33 @@ func kindOf(address string) (kind, name string) {
 	return parts[len(parts)-2], parts[len(parts)-1]
 }
 
-func losesData(changes []report.Change) []report.Change {
+// carriers are the types of resources that data stand in. Nothing is in them, but replacing one
+// takes apart what is: the stack shared comes before data, whose own plan would refuse too late.
+var carriers = []string{"aws_vpc", "aws_subnet"}
+
+func carriesData(address string) bool {
+	kind, _ := kindOf(address)
+	return slices.Contains(carriers, kind)
+}
+
+// losesData are the changes of a plan that would lose what people made: what holds data replaced
+// or removed, the network replaced under it, and what somebody deleted by hand made anew, empty.
+func losesData(s report.StackPlan) []report.Change {
+	gone := map[string]bool{}
+	for _, d := range s.Drift {
+		gone[d.Address] = d.Action == "delete"
+	}
 	var losing []report.Change
-	for _, c := range changes {
-		if (c.Action == "replace" || c.Action == "delete") && holdsData(c.Address) {
-			losing = append(losing, c)
+	for _, c := range s.Changes {
+		switch c.Action {
+		case "replace", "delete":
+			if holdsData(c.Address) || carriesData(c.Address) {
+				losing = append(losing, c)
+			}
+		case "create":
+			if gone[c.Address] && holdsData(c.Address) {
+				losing = append(losing, c)
+			}
 		}
 	}
 	return losing
@@ -161,13 +183,30 @@ type DataLossError struct {
 func (e *DataLossError) Error() string {
 	var lines []string
 	for _, c := range e.Changes {
-		lines = append(lines, fmt.Sprintf("%s would %s", c.Address, map[string]string{"replace": "be replaced by an empty one", "delete": "be removed"}[c.Action]))
+		lines = append(lines, c.Address+" "+fate(c))
 	}
 	return fmt.Sprintf("nothing of the stack %s was changed, since data would be lost: %s", e.Stack, strings.Join(lines, "; "))
 }
 
+// fate says what would become of a resource that losesData names.
+func fate(c report.Change) string {
+	switch {
+	case c.Action == "create":
+		return "was deleted by somebody else and would be made anew, empty"
+	case carriesData(c.Address):
+		return "would be taken away under the data that stand in it"
+	case c.Action == "replace":
+		return "would be replaced by an empty one"
+	default:
+		return "would be removed"
+	}
+}
+
 // Hint implements the interface of report.HintOf.
 func (e *DataLossError) Hint() string {
+	if slices.ContainsFunc(e.Changes, func(c report.Change) bool { return c.Action == "create" }) {
+		return "restore it, if AWS still can (keys and secrets for seven days); to go on without what was in it: platen render, then in that stack's folder terraform apply -refresh-only, then platen up"
+	}
 	return "take that edit of platen.yaml back (platen plan shows it), or make a new environment beside this one and move the data"
 }
 

@@ -80,11 +80,26 @@ func TestWhatHoldsData(t *testing.T) {
 			t.Errorf("%s: %v", address, got)
 		}
 	}
-	losing := losesData([]report.Change{
+	losing := losesData(report.StackPlan{Changes: []report.Change{
 		{Address: "aws_rds_cluster.database", Action: "update"}, {Address: "aws_rds_cluster.database", Action: "replace"}, {Address: "aws_lb.this", Action: "delete"},
-	})
+	}})
 	if len(losing) != 1 || losing[0].Action != "replace" {
 		t.Errorf("losing %v", losing)
+	}
+}
+
+// Regression: another network.cidr replaced the VPC before the stack data could refuse.
+func TestTheNetworkUnderTheDataStays(t *testing.T) {
+	losing := losesData(report.StackPlan{Changes: []report.Change{
+		{Address: "aws_vpc.this", Action: "replace"}, {Address: "aws_subnet.database[\"eu-west-1a\"]", Action: "replace"},
+		{Address: "aws_subnet.private[\"eu-west-1a\"]", Action: "create"}, {Address: "aws_nat_gateway.this[\"eu-west-1a\"]", Action: "replace"},
+	}})
+	if len(losing) != 2 {
+		t.Fatalf("losing %v", losing)
+	}
+	if err := (&DataLossError{Stack: "shared", Changes: losing}); !strings.Contains(err.Error(), "aws_vpc.this would be taken away under the data") ||
+		!strings.Contains(err.Hint(), "take that edit of platen.yaml back") {
+		t.Errorf("%v; %s", err, err.Hint())
 	}
 }
 

@@ -100,14 +100,15 @@ func describe(s report.StackPlan) []report.Change {
 	for _, d := range drifted(s) {
 		others[d.Address] = true
 	}
+	lost := losesData(s)
 	out := make([]report.Change, 0, len(s.Changes))
 	for _, c := range s.Changes {
 		c.Tier = tierOf(c.Stack, c.Address)
 		c.Says, c.Harmless = say(c), c.Action == "replace" && isHarmless(c.Address)
 		switch {
-		case len(losesData([]report.Change{c})) > 0:
+		case slices.ContainsFunc(lost, func(l report.Change) bool { return l.Address == c.Address }):
 			c.LosesData = true
-			c.Reason = strings.TrimPrefix(c.Reason+"; its data would be lost, so up does not do it", "; ")
+			c.Reason = strings.TrimPrefix(c.Reason+"; it "+fate(c)+": its data would be lost, so up does not do it", "; ")
 		case others[c.Address]:
 			c.Reason = "somebody else changed it: up takes that back"
 		}
@@ -119,7 +120,7 @@ func describe(s report.StackPlan) []report.Change {
 // weight puts what is dangerous first.
 func weight(c report.Change) int {
 	switch {
-	case len(losesData([]report.Change{c})) > 0:
+	case c.LosesData:
 		return 0
 	case c.Action == "replace" && !isHarmless(c.Address):
 		return 1
