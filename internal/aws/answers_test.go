@@ -107,3 +107,13 @@ func field(body, name string) string {
 func unexpected(r request) (int, string, string) {
 	return http.StatusBadRequest, `{"__type":"Unexpected","message":"` + r.Action + `"}`, "unexpected"
 }
+
+// rendered is a stack's variables as JSON.
+func rendered(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

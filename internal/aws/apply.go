@@ -22,7 +22,14 @@ func (p *Place) Apply(ctx context.Context, t topology.Topology, sink report.Sink
 	if err := p.ensureBucket(ctx); err != nil {
 		return err
 	}
-	if err := p.prepare(ctx, t, sink); err != nil {
+	pins, err := p.keepPins(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := movesCopies(t, pins); err != nil {
+		return err
+	}
+	if err := p.prepare(ctx, t, pins, sink); err != nil {
 		return err
 	}
 	if topology.Trunks(t.AWS.Hosts.Type) {
@@ -34,11 +41,7 @@ func (p *Place) Apply(ctx context.Context, t topology.Topology, sink report.Sink
 }
 
 // prepare writes the stacks with the environment's variables and initialises them.
-func (p *Place) prepare(ctx context.Context, t topology.Topology, sink report.Sink) error {
-	pins, err := p.keepPins(ctx, t)
-	if err != nil {
-		return err
-	}
+func (p *Place) prepare(ctx context.Context, t topology.Topology, pins topology.Pins, sink report.Sink) error {
 	if err := p.prepareLocks(ctx, t); err != nil {
 		return err
 	}

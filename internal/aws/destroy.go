@@ -49,7 +49,11 @@ func (p *Place) Destroy(ctx context.Context, t topology.Topology, keep report.Ke
 	if err != nil {
 		return nil, err
 	}
-	if err := p.prepare(ctx, t, sink); err != nil {
+	pins, err := p.keepPins(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.prepare(ctx, t, pins, sink); err != nil {
 		return nil, err
 	}
 	for _, step := range []struct {
@@ -65,7 +69,7 @@ func (p *Place) Destroy(ctx context.Context, t topology.Topology, keep report.Ke
 			if keep.Data {
 				return nil
 			}
-			return p.emptyStores(ctx, data)
+			return p.emptyStores(ctx, data, pins.CopyTo)
 		}},
 	} {
 		sink.Step(step.name, report.Running, "")
@@ -327,14 +331,14 @@ func (p *Place) liftProtection(ctx context.Context, balancer, database string) e
 	return nil
 }
 
-// emptyStores empties what cannot be removed while something is in it.
-func (p *Place) emptyStores(ctx context.Context, o dataOutputs) error {
+// emptyStores empties what cannot be removed while something is in it; copies is the second region.
+func (p *Place) emptyStores(ctx context.Context, o dataOutputs, copies string) error {
 	if o.Media.Bucket != "" {
 		if err := p.emptyBucket(ctx, o.Media.Bucket, ""); err != nil {
 			return err
 		}
 	}
-	for _, v := range []struct{ vault, region string }{{o.Vault, p.region}, {o.CopyVault, p.copyTo()}} {
+	for _, v := range []struct{ vault, region string }{{o.Vault, p.region}, {o.CopyVault, copies}} {
 		if v.vault == "" || v.region == "" {
 			continue
 		}
@@ -357,8 +361,6 @@ func (p *Place) emptyStores(ctx context.Context, o dataOutputs) error {
 	}
 	return nil
 }
-
-func (p *Place) copyTo() string { return p.topology.AWS.Backups.CopyTo }
 
 // snapshots are the environment's own of the database, the final ones among them.
 func (p *Place) snapshots(ctx context.Context, t topology.Topology) ([]string, error) {
@@ -453,6 +455,9 @@ func (p *Place) removeRest(ctx context.Context, t topology.Topology, o dataOutpu
 // variables.
 func (p *Place) Render(ctx context.Context, t topology.Topology) (map[string][]byte, error) {
 	pins, _, _, err := p.pins(ctx, t)
+	if err == nil {
+		err = movesCopies(t, pins)
+	}
 	if err != nil {
 		return nil, err
 	}

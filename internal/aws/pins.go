@@ -45,7 +45,40 @@ func (p *Place) pins(ctx context.Context, t topology.Topology) (pins topology.Pi
 		}
 		changed = true
 	}
+	if to := t.AWS.Backups.CopyTo; to != pins.CopyTo {
+		held := false
+		if pins.CopyTo != "" {
+			if held, err = p.holdsCopies(ctx, t); err != nil {
+				return pins, etag, false, err
+			}
+		}
+		if !held {
+			pins.CopyTo, changed = to, true
+		}
+	}
 	return pins, etag, changed, nil
+}
+
+// holdsCopies tells whether a vault or a key in a second region is in the states.
+func (p *Place) holdsCopies(ctx context.Context, t topology.Topology) (bool, error) {
+	for stack, address := range map[string]string{topology.StackShared: "aws_kms_key.copies", topology.StackData: "aws_backup_vault.copies"} {
+		s, err := p.state(ctx, t, stack)
+		if err != nil || slices.Contains(s.Resources, address) {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// movesCopies refuses another second region while there are copies in the first: Terraform would
+// look for them in the new one, find none, and forget them.
+func movesCopies(t topology.Topology, pins topology.Pins) error {
+	to := t.AWS.Backups.CopyTo
+	if to == "" || to == pins.CopyTo {
+		return nil
+	}
+	return report.Hint(fmt.Errorf("backups.copy_to: %s has its copies in %s, and they do not move to %s: nothing was touched", t.Env, pins.CopyTo, to),
+		"write copy_to: %s again; or take it out: then no more copies are made, and those there go when their time is up", pins.CopyTo)
 }
 
 // keepPins looks up what is missing and records it.

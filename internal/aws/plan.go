@@ -30,6 +30,9 @@ func (p *Place) look(ctx context.Context, t topology.Topology, run topology.Stac
 	known := map[string]bool{}
 	if there {
 		pins, _, _, err := p.pins(ctx, t)
+		if err == nil {
+			err = movesCopies(t, pins)
+		}
 		if err != nil {
 			return plan, err
 		}

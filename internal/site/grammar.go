@@ -242,7 +242,7 @@ func backupsRule() *rule {
 			{key: "weekly", rule: whole("Weekly backups.", 0, 520)},
 			{key: "monthly", rule: whole("Monthly backups.", 0, 120)},
 		}}},
-		{key: "copy_to", rule: region("A second region that gets a copy, on AWS.")},
+		{key: "copy_to", rule: region("A second region that gets a copy, on AWS. It cannot be another later, but be taken out: then what is there stays until its time is up.")},
 	}}
 }
 

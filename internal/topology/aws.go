@@ -72,6 +72,9 @@ type Pins struct {
 	Image string   `json:"image"`             // of the hosts, ami-…
 	For   string   `json:"for"`               // the architecture that Image is of
 	Zone  string   `json:"zone_id,omitempty"` // the hosted zone of the domain
+	// CopyTo is the second region that holds copies of backups. It stays when backups.copy_to goes:
+	// the copies there age, and whoever looks for their vault elsewhere finds none.
+	CopyTo string `json:"copy_to,omitempty"`
 }
 
 // ZonesWanted is how many availability zones an environment spans.
@@ -238,6 +241,7 @@ type backupsVariables struct {
 	Every  int           `json:"every"`
 	Keep   keepVariables `json:"keep"`
 	CopyTo string        `json:"copy_to"`
+	Copy   bool          `json:"copy"` // still
 }
 
 type keepVariables struct {
@@ -298,6 +302,10 @@ func (t Topology) Variables(p Pins) (map[string]any, error) {
 	state := remoteState{t.StateBucket(), a.Region}
 	domain := domainVariables{a.Domain, p.Zone}
 	days := LogDays(a.LogDays)
+	copies := p.CopyTo
+	if copies == "" {
+		copies = a.Backups.CopyTo
+	}
 	web := webVariables{
 		Tasks: boundsOf(t.AWSTasks()), Scale: webScale(t.Web.Scale), Schedule: []scheduleVariables{},
 		PHP: containerVariables(t.Web.PHP), Nginx: containerVariables(t.Web.Nginx),
@@ -319,7 +327,7 @@ func (t Topology) Variables(p Pins) (map[string]any, error) {
 	return map[string]any{
 		StackShared: sharedVariables{
 			MailPort:        mailPort(t.Web.Config.Mail.Address),
-			commonVariables: common, Network: networkVariables{a.CIDR, a.NAT, p.Zones}, CDN: a.CDN, CopyTo: a.Backups.CopyTo, LogDays: days,
+			commonVariables: common, Network: networkVariables{a.CIDR, a.NAT, p.Zones}, CDN: a.CDN, CopyTo: copies, LogDays: days,
 		},
 		StackCluster: clusterVariables{
 			commonVariables: common, State: state, Domain: domain, CDN: a.CDN, LogDays: days,
@@ -336,7 +344,7 @@ func (t Topology) Variables(p Pins) (map[string]any, error) {
 			Sessions: sessionsVariables{"valkey", t.Sessions.Class, a.SessionReplicas.Min},
 			Objects:  objectsVariables{"valkey", t.Objects.Class, boundsOf(a.ObjectReplicas)},
 			Media:    t.Files.Media,
-			Backups:  backupsVariables{BackupHours(a.Backups.Every), keepVariables(a.Backups.Keep), a.Backups.CopyTo},
+			Backups:  backupsVariables{BackupHours(a.Backups.Every), keepVariables(a.Backups.Keep), copies, a.Backups.CopyTo != ""},
 		},
 		StackServices: servicesVariables{
 			commonVariables: common, State: state, Web: web, Jobs: containerVariables(t.JobLimits), Task: told,

@@ -17,6 +17,7 @@ locals {
     } : name => rule if rule.keep > 0
   }
 
+  # The vault stays when no more copies are made: those in it have their time.
   copies = var.backups.copy_to == "" ? toset([]) : toset(["copies"])
 }
 
@@ -52,7 +53,7 @@ resource "aws_backup_plan" "this" {
       }
 
       dynamic "copy_action" {
-        for_each = aws_backup_vault.copies
+        for_each = { for name, vault in aws_backup_vault.copies : name => vault if var.backups.copy }
         content {
           destination_vault_arn = copy_action.value.arn
           lifecycle {

@@ -168,11 +168,12 @@ variable "media" {
 }
 
 variable "backups" {
-  description = "Every how many hours AWS Backup saves files and database, how many of each kind are kept, and the second region that gets copies (empty for none)."
+  description = "Every how many hours AWS Backup saves files and database, how many of each kind are kept, and the second region that holds copies (empty for none), with whether more are made. The region of copies that are there cannot change: they would not be found in another."
   type = object({
     every   = number
     keep    = object({ hourly = number, daily = number, weekly = number, monthly = number })
     copy_to = string
+    copy    = optional(bool, true)
   })
   nullable = false
   validation {

@@ -101,7 +101,7 @@ variable "cdn" {
 }
 
 variable "copy_to" {
-  description = "The second region that gets copies of backups; empty for none. Its key is made here, since it outlives the copies."
+  description = "The second region that holds copies of backups; empty for none. Its key is made here, since it outlives the copies."
   type        = string
   nullable    = false
   default     = ""

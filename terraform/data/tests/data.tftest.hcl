@@ -177,7 +177,7 @@ run "prod" {
     error_message = "Replica autoscaling needs cluster mode."
   }
   assert {
-    condition     = keys(aws_backup_vault.copies) == ["copies"] && toset(keys(local.backup_rules)) == toset(["hourly", "daily", "weekly", "monthly"])
+    condition     = keys(aws_backup_vault.copies) == ["copies"] && alltrue([for rule in aws_backup_plan.this.rule : length(rule.copy_action) == 1]) && toset(keys(local.backup_rules)) == toset(["hourly", "daily", "weekly", "monthly"])
     error_message = "A backup has no copy in the second region."
   }
   assert {
@@ -191,6 +191,19 @@ run "prod" {
   assert {
     condition     = alltrue([for block in aws_s3_bucket_public_access_block.media : block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets])
     error_message = "The bucket of media can be made public."
+  }
+}
+
+# Copies that are there keep their vault, in their region.
+run "no_more_copies" {
+  command = plan
+  variables {
+    backups = { every = 24, keep = { hourly = 0, daily = 7, weekly = 4, monthly = 0 }, copy_to = "eu-central-1", copy = false }
+  }
+
+  assert {
+    condition     = keys(aws_backup_vault.copies) == ["copies"] && alltrue([for rule in aws_backup_plan.this.rule : length(rule.copy_action) == 0])
+    error_message = "The vault goes with copies in it, or more are made."
   }
 }
 
