@@ -315,7 +315,7 @@ func (t Topology) Variables(p Pins) (map[string]any, error) {
 			web.Schedule = append(web.Schedule, scheduleVariables{cron, boundsOf(s.Tasks)})
 		}
 	}
-	most, _ := ServerlessMax(Connections(t.AWSTasks().Max+1, t.Web.Config.PHP.Children))
+	most, _ := ServerlessMax(Connections(t.DeployingTasks(), t.Web.Config.PHP.Children))
 	told, err := t.taskVariables()
 	if err != nil {
 		return nil, err
@@ -362,6 +362,40 @@ func (t Topology) AWSTasks() site.Range {
 	}
 	return t.Web.Tasks
 }
+
+// FewestTasks is the lowest bound of the web tasks on AWS, schedules included.
+func (t Topology) FewestTasks() int {
+	fewest := t.AWSTasks().Min
+	for _, s := range t.Web.Schedule {
+		fewest = min(fewest, s.Tasks.Min)
+	}
+	return fewest
+}
+
+// MostTasks is the highest bound of the web tasks on AWS, schedules included.
+func (t Topology) MostTasks() int {
+	most := t.AWSTasks().Max
+	for _, s := range t.Web.Schedule {
+		most = max(most, s.Tasks.Max)
+	}
+	return most
+}
+
+// DeploymentPercent is deployment_maximum_percent of terraform/services/web.tf: the smallest that
+// lets the fewest tasks have one more. No task of theirs may be missing, so with less a deployment
+// at the lower bound would stand still.
+func DeploymentPercent(fewest int) int {
+	fewest = max(fewest, 1)
+	return 100 + (100+fewest-1)/fewest
+}
+
+// Deploying is how many of so many web tasks stand at most while they are replaced: ECS takes its
+// percentage of the number wanted at that time, rounded down (AWS, "DeploymentConfiguration",
+// maximumPercent), and so at the upper bound more than one is added.
+func Deploying(tasks, fewest int) int { return tasks * DeploymentPercent(fewest) / 100 }
+
+// DeployingTasks is Deploying at the highest bound.
+func (t Topology) DeployingTasks() int { return Deploying(t.MostTasks(), t.FewestTasks()) }
 
 // taskVariables is what the containers are told, without what the stacks know better: the
 // endpoints, which are their own outputs.

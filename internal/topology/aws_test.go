@@ -117,3 +117,57 @@ func TestRounding(t *testing.T) {
 		}
 	}
 }
+
+// Regression: a percentage of the lower bound alone made a deployment stand still where a schedule
+// goes below it, and one counted as a single task more lets four stand at 1..2.
+func TestDeploymentsHaveRoomForOneMore(t *testing.T) {
+	for fewest := 1; fewest <= 200; fewest++ {
+		for tasks := fewest; tasks <= 200; tasks++ {
+			if got := Deploying(tasks, fewest); got <= tasks {
+				t.Fatalf("%d tasks, at least %d: a deployment may have %d", tasks, fewest, got)
+			}
+		}
+	}
+	topo := Topology{Web: Web{Tasks: site.Range{Min: 3, Max: 12}}, AWS: &AWS{}}
+	if got := topo.DeployingTasks(); got != 16 {
+		t.Errorf("3..12: %d while they are replaced, want 16", got)
+	}
+	topo.Web.Schedule = []site.Schedule{{Cron: "0 22 * * *", Tasks: site.Range{Min: 1, Max: 2}}, {Cron: "0 7 * * *", Tasks: site.Range{Min: 6, Max: 20}}}
+	if topo.FewestTasks() != 1 || topo.MostTasks() != 20 || topo.DeployingTasks() != 40 {
+		t.Errorf("with schedules: %d..%d, %d while they are replaced", topo.FewestTasks(), topo.MostTasks(), topo.DeployingTasks())
+	}
+}
+
+// Regression: the size of a serverless database knew the bounds alone, and a schedule may go above.
+func TestServerlessKnowsTheSchedules(t *testing.T) {
+	topo := Topology{Site: "blog", Env: "dev", Web: Web{Tasks: site.Range{Min: 2, Max: 2}}, AWS: &AWS{}}
+	topo.Web.Config.PHP.Children = 8
+	topo.Database.Class = Serverless
+	capacity := func() float64 {
+		t.Helper()
+		all, err := topo.Variables(Pins{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[StackData].(dataVariables).Database.Capacity.Max
+	}
+	before, connections := capacity(), topo.DatabaseConnections()
+	topo.Web.Schedule = []site.Schedule{{Cron: "0 7 * * *", Tasks: site.Range{Min: 2, Max: 60}}}
+	if after, more := capacity(), topo.DatabaseConnections(); after != 16 || before != 1 || connections != 90 || more != 2000 {
+		t.Errorf("%v ACUs and %d connections became %v and %d", before, connections, after, more)
+	}
+}
+
+func TestCacheClasses(t *testing.T) {
+	for class, want := range map[string]string{
+		"cache.t4g.micro": "", "cache.r7g.large": "", "cache.m6g.16xlarge": "", "cache.z9.large": "cache.r7g.large", "cache.r7g.micro": "cache.t4g.micro",
+		"cache.r6gd.large": "cache.r7g.large", "cache.": "cache.r7g.large", "": "cache.r7g.large",
+	} {
+		if got := IsCache(class); got != (want == "") {
+			t.Errorf("%q: %v", class, got)
+		}
+		if near := NearestCache(class); want != "" && near != want {
+			t.Errorf("%q: nearest %s", class, near)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,6 +29,34 @@ func AuroraConnections(class string) (connections int, ok bool) {
 	return connections, ok
 }
 
+// cacheSizes are the sizes of ElastiCache's families (AWS, "Supported node types").
+var cacheSizes = map[string]string{
+	"t2": "micro small medium", "t3": "micro small medium", "t4g": "micro small medium",
+	"m4": "large xlarge 2xlarge 4xlarge 10xlarge", "m5": "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge",
+	"m6g": graviton2, "m7g": graviton2, "c7gn": graviton2,
+	"r4": "large xlarge 2xlarge 4xlarge 8xlarge 16xlarge", "r5": "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge",
+	"r6g": graviton2, "r7g": graviton2, "r6gd": "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge",
+}
+
+const graviton2 = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+
+// IsCache tells whether ElastiCache has a class.
+func IsCache(class string) bool {
+	family, size, _ := strings.Cut(strings.TrimPrefix(class, "cache."), ".")
+	return size != "" && slices.Contains(strings.Fields(cacheSizes[family]), size)
+}
+
+// NearestCache is a class that ElastiCache has, of the size of one that it does not have.
+func NearestCache(class string) string {
+	_, size, _ := strings.Cut(strings.TrimPrefix(class, "cache."), ".")
+	for _, family := range []string{"t4g", "r7g"} {
+		if near := "cache." + family + "." + size; IsCache(near) {
+			return near
+		}
+	}
+	return "cache.r7g.large"
+}
+
 // SmallestAurora is the smallest class that carries so many connections, of the R6g family where
 // T classes do not; "" when none does.
 func SmallestAurora(connections int) string {
@@ -45,7 +74,7 @@ func SmallestAurora(connections int) string {
 // DatabaseConnections is max_connections of the database that an environment on AWS has.
 func (t Topology) DatabaseConnections() int {
 	if t.Database.Class == Serverless {
-		wanted := Connections(t.AWSTasks().Max+1, t.Web.Config.PHP.Children)
+		wanted := Connections(t.DeployingTasks(), t.Web.Config.PHP.Children)
 		for _, c := range serverless {
 			if wanted <= c.connections {
 				return c.connections

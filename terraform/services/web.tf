@@ -111,10 +111,12 @@ resource "aws_ecs_service" "web" {
   desired_count         = 0
   wait_for_steady_state = false
 
-  # One task more than the lower bound during a deployment, not twice as many: a task more is a
-  # network interface more, and the hosts have few.
+  # ECS takes these of the tasks wanted at that time, the second rounded down. None may be missing,
+  # so it must let the fewest that any bound allows have one more: less, and a deployment would
+  # stand still there. Of more tasks it lets more be added; internal/capacity counts their network
+  # interfaces, addresses and connections (topology.Deploying is this sum).
   deployment_minimum_healthy_percent = 100
-  deployment_maximum_percent         = 100 + ceil(100 / var.web.tasks.min)
+  deployment_maximum_percent         = 100 + ceil(100 / min(var.web.tasks.min, var.web.schedule[*].tasks.min...))
 
   # php and nginx are healthy after some 15 s; on an instance that has to come first this time
   # has not begun.

@@ -283,6 +283,25 @@ run "prod" {
   }
 }
 
+# At night there is one task, and a deployment must be able to add a second.
+run "a_schedule_below_the_bounds" {
+  command = plan
+  variables {
+    web = {
+      tasks    = { min = 3, max = 12 }
+      scale    = { cpu = 60, requests = 0 }
+      schedule = [{ cron = "cron(0 22 * * ? *)", tasks = { min = 1, max = 2 } }]
+      php      = { cpu = 0.4, memory = 805306368 }
+      nginx    = { cpu = 0.1, memory = 134217728 }
+    }
+  }
+
+  assert {
+    condition     = aws_ecs_service.web.deployment_maximum_percent == 200
+    error_message = "A deployment at night stands still."
+  }
+}
+
 run "refuses" {
   command = plan
   variables {
