@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -56,69 +57,85 @@ const mib = 1 << 20
 // about this much less than the instance has (AWS, "Container instance memory management").
 func (h Host) forHost() int64 { return max(256*mib, h.Memory/20) }
 
-// cron is the one-task service that runs cron, and a job that runs beside it.
+// extraTasks are those beside the web tasks: the one-task service that runs cron, and a job that
+// runs at the same time. Neither is doubled by a deployment: the old cron ends first.
 const extraTasks = 2
 
 // checkAWS is Check's part for an environment on AWS: what no plan of Terraform's would say, and
 // what AWS would say at night.
 func checkAWS(t topology.Topology, h *Host) []string {
-	var reasons []string
-	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
-	tasks := mostTasks(t)
-	children := t.Web.Config.PHP.Children
-
-	if r := connections(t, tasks, children); r != "" {
-		reasons = append(reasons, r)
+	reasons := []string{connections(t)}
+	for _, c := range []struct{ key, class string }{{"sessions", t.Sessions.Class}, {"objects", t.Objects.Class}} {
+		if !topology.IsCache(c.class) {
+			reasons = append(reasons, refusal(fmt.Sprintf("%s.class %s is none that ElastiCache has", c.key, c.class), "Supported node types", topology.NearestCache(c.class)))
+		}
 	}
-	if r := t.AWS.ObjectReplicas; r.Min != r.Max && !scales(t.Objects.Class) {
-		say("objects.replicas %d..%d: ElastiCache adds no replicas to %s (AWS, \"Auto Scaling Valkey and Redis OSS clusters\": large to 2xlarge of R5, R6g, R7g, M5, M6g, M7g); nearest: cache.r7g.large, or replicas: %d",
-			r.Min, r.Max, t.Objects.Class, r.Max)
+	if r := t.AWS.ObjectReplicas; r.Min != r.Max && topology.IsCache(t.Objects.Class) && !scales(t.Objects.Class) {
+		reasons = append(reasons, refusal(fmt.Sprintf("objects.replicas %d..%d: ElastiCache adds no replicas to %s, only to large to 2xlarge of R5, R6g, R7g, M5, M6g, M7g", r.Min, r.Max, t.Objects.Class),
+			"Auto Scaling Valkey and Redis OSS clusters", "cache.r7g.large", fmt.Sprintf("replicas: %d", r.Max)))
 	}
-	if r := addresses(t, tasks); r != "" {
-		reasons = append(reasons, r)
+	reasons = append(reasons, addresses(t))
+	if h != nil {
+		reasons = append(reasons, hosts(t, *h)...)
 	}
-	if h == nil {
-		return reasons
-	}
-	return append(reasons, hosts(t, *h, tasks)...)
+	return slices.DeleteFunc(reasons, func(r string) bool { return r == "" })
 }
 
-// mostTasks is the highest bound of the web tasks, schedules included.
-func mostTasks(t topology.Topology) int {
-	most := t.AWSTasks().Max
-	for _, s := range t.Web.Schedule {
-		most = max(most, s.Tasks.Max)
+// refusal is a sum with the page of AWS' documentation that its limit stands on, and what would fit.
+func refusal(sum, source string, nearest ...string) string {
+	nearest = slices.DeleteFunc(nearest, func(n string) bool { return n == "" })
+	if len(nearest) == 0 {
+		nearest = []string{"less web.php.memory and fewer web.tasks"}
 	}
-	return most
+	return fmt.Sprintf("%s (AWS, %q); nearest: %s", sum, source, strings.Join(nearest, ", or "))
+}
+
+// replaced says how many web tasks stand at most, for a person.
+func replaced(t topology.Topology) string {
+	return fmt.Sprintf("%d web tasks, which are %d while they are replaced (%d %% of those wanted)",
+		t.MostTasks(), t.DeployingTasks(), topology.DeploymentPercent(t.FewestTasks()))
+}
+
+// fewer offers the largest number of web tasks that fits, given what fits of those that stand while
+// they are replaced; "" when not even one does.
+func fewer(t topology.Topology, fits func(standing int) bool) string {
+	for n := t.MostTasks() - 1; n >= 1; n-- {
+		if fits(topology.Deploying(n, min(n, t.FewestTasks()))) {
+			return fmt.Sprintf("web.tasks at most %d", n)
+		}
+	}
+	return ""
 }
 
 // connections compares what tasks may open with the class's max_connections.
-func connections(t topology.Topology, tasks, children int) string {
+func connections(t topology.Topology) string {
+	const source = "Maximum connections to an Aurora MySQL DB instance"
+	children := t.Web.Config.PHP.Children
+	tasks := t.DeployingTasks()
+	wanted := topology.ConnectionsWanted(tasks, children)
+	larger := ""
+	if class := topology.SmallestAurora((wanted*5 + 3) / 4); class != "" {
+		larger = "database.class " + class
+	}
+	sum := fmt.Sprintf("%s, × (%d php processes + 2) = %d database connections", replaced(t), children, wanted)
 	class := t.Database.Class
 	if class == topology.Serverless {
-		if wanted := topology.Connections(tasks+1, children); wanted > t.DatabaseConnections() {
-			return fmt.Sprintf("%d web tasks want %d database connections, and the largest Aurora Serverless allows %d", tasks, wanted, t.DatabaseConnections())
+		most := t.DatabaseConnections()
+		if topology.Connections(tasks, children) <= most {
+			return ""
 		}
-		return ""
+		return refusal(fmt.Sprintf("%s, more than 0.8 × %d less some for people, the max_connections of the largest Aurora Serverless", sum, most), source,
+			fewer(t, func(standing int) bool { return topology.Connections(standing, children) <= most }), larger)
 	}
 	there, ok := topology.AuroraConnections(class)
 	if !ok {
-		return fmt.Sprintf("database.class %s is none that Aurora MySQL 3 has (AWS, \"Aurora DB instance classes\"); nearest: %s", class, topology.SmallestAurora(topology.ConnectionsWanted(tasks+1, children)*5/4))
+		return refusal(fmt.Sprintf("database.class %s is none that Aurora MySQL 3 has", class), "Aurora DB instance classes", strings.TrimPrefix(larger, "database.class "), topology.Serverless)
 	}
-	wanted := topology.ConnectionsWanted(tasks+1, children)
 	if wanted*5 <= there*4 {
 		return ""
 	}
-	reason := fmt.Sprintf("(%d web tasks + 1 while they are replaced) × (%d php processes + 2) = %d database connections, more than 0.8 × %d, the max_connections of %s (AWS, \"Maximum connections to an Aurora MySQL DB instance\")",
-		tasks, children, wanted, there, class)
-	if fit := there*4/5/(children+2) - 1; fit >= 1 {
-		reason += fmt.Sprintf("; nearest: web.tasks at most %d", fit)
-		if larger := topology.SmallestAurora((wanted*5 + 3) / 4); larger != "" {
-			reason += ", or database.class " + larger
-		}
-		return reason
-	}
-	return reason + "; nearest: database.class " + topology.SmallestAurora((wanted*5+3)/4)
+	return refusal(fmt.Sprintf("%s, more than 0.8 × %d, the max_connections of %s", sum, there, class), source,
+		fewer(t, func(standing int) bool { return topology.ConnectionsWanted(standing, children)*5 <= there*4 }), larger)
 }
 
 // scales tells whether ElastiCache adds replicas to a class.
@@ -128,72 +145,149 @@ func scales(class string) bool {
 		slices.Contains([]string{"large", "xlarge", "2xlarge"}, size)
 }
 
-// addresses compares the private subnets with what stands in them at most: every task of two
-// releases, and every host.
-func addresses(t topology.Topology, tasks int) string {
-	subnets, err := topology.Subnets(t.AWS.CIDR)
+// addresses compares the private subnets with what stands in them at most: every task, and every
+// host.
+func addresses(t topology.Topology) string {
+	room, err := privateAddresses(t.AWS.CIDR)
 	if err != nil {
 		return err.Error()
 	}
+	// A zone's interface endpoints and gateways take a few of each subnet.
+	const endpoints = topology.ZonesWanted * 8
+	others := extraTasks + t.AWS.Hosts.Count.Max + endpoints
+	wanted := t.DeployingTasks() + others
+	if wanted <= room {
+		return ""
+	}
+	wider := ""
+	if network, err := netip.ParsePrefix(t.AWS.CIDR); err == nil {
+		for bits := network.Bits() - 1; bits >= 16 && wider == ""; bits-- {
+			cidr := netip.PrefixFrom(network.Addr(), bits).Masked().String()
+			if more, err := privateAddresses(cidr); err == nil && wanted <= more {
+				wider = "a wider network.cidr such as " + cidr
+			}
+		}
+	}
+	return refusal(fmt.Sprintf("%s, + %d of cron and jobs + %d hosts + %d endpoints = %d addresses, and network.cidr %s leaves %d in its private subnets",
+		replaced(t), extraTasks, t.AWS.Hosts.Count.Max, endpoints, wanted, t.AWS.CIDR, room), "Subnet CIDR blocks",
+		wider, fewer(t, func(standing int) bool { return standing+others <= room }))
+}
+
+func privateAddresses(cidr string) (int, error) {
+	subnets, err := topology.Subnets(cidr)
 	room := 0
 	for _, s := range subnets {
 		if s.Tier == "private" {
 			room += s.Usable()
 		}
 	}
-	// A zone's interface endpoints and gateways take a few of each subnet.
-	const endpoints = 8
-	wanted := 2*tasks + extraTasks + t.AWS.Hosts.Count.Max + topology.ZonesWanted*endpoints
-	if wanted <= room {
-		return ""
+	return room, err
+}
+
+// asks is what a task asks of a host.
+type asks struct {
+	units  int   // of CPU, 1024 a core
+	memory int64 // bytes
+}
+
+func (a asks) String() string {
+	return fmt.Sprintf("%s and %.2f cores", Bytes(a.memory), float64(a.units)/coreUnits)
+}
+
+// coreUnits are ECS' units of CPU in a core; a container's are rounded down, as in terraform/services.
+const coreUnits = 1024
+
+func unitsOf(cores float64) int { return int(cores * coreUnits) }
+
+// beside is how many web tasks fit on a host beside so many of the other kind; negative when those
+// alone do not fit. A task takes one of its slots, CPU and memory.
+func (h Host) beside(others int, other, web asks) int {
+	slots, _ := h.Slots()
+	slots -= others
+	units := h.CPU*coreUnits - others*other.units
+	memory := h.Memory - h.forHost() - int64(others)*other.memory
+	if slots < 0 || units < 0 || memory < 0 {
+		return -1
 	}
-	return fmt.Sprintf("network.cidr %s leaves %d addresses in its private subnets, and 2 × %d tasks while they are replaced + %d + %d hosts + %d endpoints want %d; nearest: a wider network.cidr such as 10.20.0.0/16",
-		t.AWS.CIDR, room, tasks, extraTasks, t.AWS.Hosts.Count.Max, topology.ZonesWanted*endpoints, wanted)
+	fits := slots
+	if web.units > 0 {
+		fits = min(fits, units/web.units)
+	}
+	if web.memory > 0 {
+		fits = min(fits, int(memory/web.memory))
+	}
+	return fits
+}
+
+// room is how many web tasks so many hosts hold beside cron and a job, which stand on one host or
+// on two, whichever leaves more; negative when there is no room for those.
+func (h Host) room(count int, job, web asks) int {
+	most := -1
+	alone := h.beside(0, job, web)
+	if both := h.beside(extraTasks, job, web); both >= 0 {
+		most = both + (count-1)*alone
+	}
+	if each := h.beside(1, job, web); each >= 0 && count >= extraTasks {
+		most = max(most, extraTasks*each+(count-extraTasks)*alone)
+	}
+	return most
 }
 
 // hosts compares what tasks ask for with what the largest group gives: interfaces, CPU, memory.
-func hosts(t topology.Topology, h Host, tasks int) []string {
-	var reasons []string
-	say := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
+func hosts(t topology.Topology, h Host) []string {
+	const sizes = "Amazon ECS task definition parameters for Amazon EC2"
 	slots, trunk := h.Slots()
-	how := fmt.Sprintf("%d interfaces − 1, since %s has no trunk", h.Interfaces, h.Type)
-	if trunk {
-		how = "with its trunk"
-	}
-	source := "(AWS, \"Amazon ECS task networking\")"
-	memory, cpu := taskMemory(t), taskCPU(t)
+	web := asks{unitsOf(t.Web.PHP.CPU) + unitsOf(t.Web.Nginx.CPU), taskMemory(t)}
+	job := asks{unitsOf(t.JobLimits.CPU), t.JobLimits.Memory}
 	usable := h.Memory - h.forHost()
-	if memory > usable {
-		say("a web task takes %s of memory (its containers, and the folder in memory that they share), and a %s leaves %s of its %s to tasks; nearest: hosts.type with %s, or less web.php.memory",
-			Bytes(memory), h.Type, Bytes(usable), Bytes(h.Memory), Bytes(memory+memory/10))
-	}
-	if cpu > float64(h.CPU) {
-		say("a web task asks for %.2f cores, and a %s has %d; nearest: hosts.type with %d vCPUs, or less web.php.cpu", cpu, h.Type, h.CPU, int(math.Ceil(cpu)))
-	}
-	if len(reasons) > 0 || slots < 1 {
-		return reasons
-	}
-	each := min(slots, int(usable/memory), int(float64(h.CPU)/cpu))
-	short := "network interfaces: " + how
-	if each < slots {
-		short = fmt.Sprintf("memory and CPU: a task takes %s and %.2f cores of %s and %d", Bytes(memory), cpu, Bytes(usable), h.CPU)
-	}
-	if each < 1 {
-		return reasons
-	}
-	// While releases change, one task more than wanted stands: minimum healthy 100 %.
-	wanted := tasks + 1 + extraTasks
-	there := each * t.AWS.Hosts.Count.Max
-	if wanted > there {
-		reason := fmt.Sprintf("%d web tasks + 1 while they are replaced + %d of cron and jobs = %d, and hosts.count %d × %d tasks on a %s = %d (%s) %s",
-			tasks, extraTasks, wanted, t.AWS.Hosts.Count.Max, each, h.Type, there, short, source)
-		reason += fmt.Sprintf("; nearest: hosts.count up to %d", (wanted+each-1)/each)
-		if fit := there - 1 - extraTasks; fit >= 1 {
-			reason += fmt.Sprintf(", or web.tasks at most %d", fit)
+	var reasons []string
+	for _, task := range []struct {
+		name, less, what string
+		asks             asks
+	}{{"a web task", "web.php", "its containers, and the folder in memory that they share", web}, {"a job", "", "of cron, too", job}} {
+		less := func(what string) string {
+			if task.less == "" {
+				return ""
+			}
+			return "less " + task.less + "." + what
 		}
-		say("%s", reason)
+		if task.asks.memory > usable {
+			reasons = append(reasons, refusal(fmt.Sprintf("%s takes %s of memory (%s), and a %s leaves %s of its %s to tasks",
+				task.name, Bytes(task.asks.memory), task.what, h.Type, Bytes(usable), Bytes(h.Memory)), "Reserving Amazon ECS Linux container instance memory",
+				"hosts.type with "+Bytes(task.asks.memory+task.asks.memory/10), less("memory")))
+		}
+		if task.asks.units > h.CPU*coreUnits {
+			cores := float64(task.asks.units) / coreUnits
+			reasons = append(reasons, refusal(fmt.Sprintf("%s asks for %.2f cores, and a %s has %d", task.name, cores, h.Type, h.CPU), sizes,
+				fmt.Sprintf("hosts.type with %d vCPUs", int(math.Ceil(cores))), less("cpu")))
+		}
 	}
-	return reasons
+	if slots < 1 {
+		reasons = append(reasons, refusal(fmt.Sprintf("a %s has %d network interface, and that is its own", h.Type, h.Interfaces), "Amazon ECS task networking", "hosts.type t4g.medium"))
+	}
+	if len(reasons) > 0 {
+		return reasons
+	}
+	count := t.AWS.Hosts.Count.Max
+	there, standing := h.room(count, job, web), t.DeployingTasks()
+	if standing <= there {
+		return nil
+	}
+	each, source := h.beside(0, job, web), "Amazon ECS task networking"
+	short := fmt.Sprintf("its %d interfaces − 1, since it has no trunk", h.Interfaces)
+	switch {
+	case each < slots:
+		short, source = fmt.Sprintf("with %s and %d cores for tasks", Bytes(usable), h.CPU), sizes
+	case trunk:
+		short = "with its trunk"
+	}
+	more := count + 1
+	for h.room(more, job, web) < standing {
+		more++
+	}
+	return []string{refusal(fmt.Sprintf("%s, and hosts.count %d × %s hold %d of them beside cron and a job: a host holds %d (%s), a web task takes %s, cron and a job %s each",
+		replaced(t), count, h.Type, max(there, 0), each, short, web, job), source,
+		fmt.Sprintf("hosts.count up to %d", more), fewer(t, func(standing int) bool { return standing <= there }))}
 }
 
 // taskMemory is what ECS sets aside for a web task: the limits of its containers, and the folder
@@ -201,5 +295,3 @@ func hosts(t topology.Topology, h Host, tasks int) []string {
 func taskMemory(t topology.Topology) int64 {
 	return t.Web.PHP.Memory + t.Web.Nginx.Memory + t.TaskFolder()
 }
-
-func taskCPU(t topology.Topology) float64 { return t.Web.PHP.CPU + t.Web.Nginx.CPU }

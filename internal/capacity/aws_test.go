@@ -2,6 +2,7 @@ package capacity
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -82,16 +83,27 @@ func TestCheckAWS(t *testing.T) {
 		host         Host
 		says         []string // parts of the one reason; none: it fits
 	}{
-		{name: "fits", tasks: 4, count: 3, host: m7gLarge},
+		{name: "fits", tasks: 4, count: 4, host: m7gLarge},
 		{name: "a T type holds two tasks", tasks: 4, count: 3, host: Host{Type: "t4g.large", CPU: 2, Memory: 8 << 30, Interfaces: 3},
-			says: []string{"4 web tasks + 1 while they are replaced + 2 of cron and jobs = 7", "3 × 2 tasks on a t4g.large = 6", "3 interfaces − 1", "nearest: hosts.count up to 4, or web.tasks at most 3"}},
-		{name: "memory before interfaces", tasks: 4, count: 1, host: Host{Type: "m7g.medium", CPU: 1, Memory: 2 << 30, Interfaces: 2}, says: []string{"memory and CPU", "nearest"}},
-		{name: "a task that no host holds", tasks: 1, count: 9, more: "    web: {tasks: 1, php: {memory: 8G}}", host: m7gLarge, says: []string{"a web task takes", "8G", "nearest: hosts.type with"}},
-		{name: "cores that no host has", tasks: 1, count: 9, more: "    web: {tasks: 1, php: {cpu: 4}}", host: m7gLarge, says: []string{"4.10 cores", "nearest: hosts.type with 5 vCPUs"}},
-		{name: "connections", tasks: 20, count: 9, class: "db.t3.small", host: m7gLarge,
-			says: []string{"database connections, more than 0.8 × 45", "max_connections of db.t3.small (AWS,", "nearest: web.tasks at most"}},
-		{name: "a class that Aurora does not have", tasks: 2, count: 2, class: "db.m5.large", host: m7gLarge, says: []string{"db.m5.large is none that Aurora MySQL 3 has", "nearest: db.t4g.medium"}},
-		{name: "a narrow network", tasks: 60, count: 40, class: "db.r6g.large", cidr: "10.0.0.0/24", host: m7gLarge, says: []string{"network.cidr 10.0.0.0/24 leaves 81 addresses", "nearest: a wider"}},
+			says: []string{"4 web tasks, which are 8 while they are replaced (200 % of those wanted)", "hosts.count 3 × t4g.large hold 4 of them beside cron and a job",
+				"a host holds 2 (its 3 interfaces − 1, since it has no trunk)", "cron and a job 384M and 1.00 cores each", "nearest: hosts.count up to 5, or web.tasks at most 2"}},
+		{name: "CPU and memory before interfaces", tasks: 2, count: 5, host: Host{Type: "m7g.medium", CPU: 1, Memory: 2 << 30, Interfaces: 2},
+			says: []string{"2 web tasks, which are 4", "5 × m7g.medium hold 3 of them", "a host holds 1 (with 1.8G and 1 cores for tasks)", "definition parameters", "nearest: hosts.count up to 6, or web.tasks at most 1"}},
+		{name: "a task that no host holds", tasks: 1, count: 9, more: "    web: {tasks: 1, php: {memory: 8G}}", host: m7gLarge,
+			says: []string{"a web task takes", "8G", "(AWS, \"Reserving Amazon ECS", "nearest: hosts.type with", "or less web.php.memory"}},
+		{name: "cores that no host has", tasks: 1, count: 9, more: "    web: {tasks: 1, php: {cpu: 4}}", host: m7gLarge, says: []string{"4.10 cores", "(AWS, \"Amazon ECS task definition", "nearest: hosts.type with 5 vCPUs"}},
+		{name: "no interface", tasks: 1, count: 9, host: Host{Type: "x1.large", CPU: 2, Memory: 8 << 30, Interfaces: 1}, says: []string{"1 network interface", "nearest: hosts.type t4g.medium"}},
+		{name: "connections", tasks: 20, count: 20, class: "db.t3.small", host: m7gLarge,
+			says: []string{"which are 40 while", "= 200 database connections, more than 0.8 × 45", "max_connections of db.t3.small (AWS,", "nearest: web.tasks at most 3, or database.class db.r6g.large"}},
+		{name: "connections of the largest serverless", tasks: 200, count: 100, class: "db.serverless", host: Host{Type: "m7g.16xlarge", CPU: 64, Memory: 256 << 30, Interfaces: 15},
+			more: "    web: {tasks: 1..200, php: {memory: 1200M}}", says: []string{"database connections, more than 0.8 × 6000", "(AWS, \"Maximum connections", "nearest: web.tasks at most"}},
+		{name: "a class that Aurora does not have", tasks: 2, count: 4, class: "db.m5.large", host: m7gLarge, says: []string{"db.m5.large is none that Aurora MySQL 3 has", "nearest: db.t4g.medium"}},
+		{name: "a class that ElastiCache does not have", tasks: 2, count: 4, more: "    objects: {class: cache.z9.large}", host: m7gLarge,
+			says: []string{"objects.class cache.z9.large is none that ElastiCache has (AWS, \"Supported node types\")", "nearest: cache.r7g.large"}},
+		{name: "a size that the family does not have", tasks: 2, count: 4, more: "    sessions: {class: cache.r7g.micro}", host: m7gLarge, says: []string{"sessions.class cache.r7g.micro", "nearest: cache.t4g.micro"}},
+		{name: "a narrow network", tasks: 60, count: 45, class: "db.r6g.large", cidr: "10.0.0.0/24", host: m7gLarge,
+			says: []string{"+ 2 of cron and jobs + 45 hosts + 24 endpoints = 191 addresses", "network.cidr 10.0.0.0/24 leaves 81", "(AWS, \"Subnet CIDR blocks\")", "nearest: a wider network.cidr such as 10.0.0.0/22, or web.tasks at most 5"}},
+		{name: "a schedule above the bounds", tasks: 4, count: 4, more: "    web: {tasks: 1..4, schedule: [{cron: \"0 7 * * *\", tasks: 4..6}]}", host: m7gLarge, says: []string{"6 web tasks, which are 12"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			class, cidr := c.class, c.cidr
@@ -136,6 +148,7 @@ environments:
     account: "123456789012"
     region: eu-west-1
     hosts: {type: m7g.large, count: 1..%d}
+    network: {cidr: 10.20.0.0/16}
     database: {class: %s}
 MORE
 `, count, class), "MORE", more, 1)))
@@ -193,6 +206,91 @@ func TestTheOfferOnAWSFits(t *testing.T) {
 			if check(fit+1, count).Fits {
 				rt.Errorf("%d tasks were offered for %d hosts, and one more fits", fit, count)
 			}
+		}
+	})
+}
+
+// What DESIGN.md and the documentation show as examples fits.
+func TestTheExamplesFit(t *testing.T) {
+	data, err := os.ReadFile("../site/testdata/design.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := site.Parse("platen.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for env, host := range map[string]Host{"dev": {Type: "t4g.medium", CPU: 2, Memory: 4 << 30, Interfaces: 3}, "prod": m7gLarge} {
+		spec, err := s.Environment(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		topo, err := topology.For(spec, topology.State{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host.Type != topo.AWS.Hosts.Type {
+			t.Errorf("%s has %s", env, topo.AWS.Hosts.Type)
+		}
+		if v := Check(topo, Limits{Host: &host}); !v.Fits {
+			t.Errorf("%s: %q", env, v.Reasons)
+		}
+	}
+}
+
+// Regression: cron and job counted with the CPU of a web task, and ask for a core each.
+func TestCronAndJobAskTheirOwn(t *testing.T) {
+	job, web := asks{1024, 384 * mib}, asks{512, 512 * mib}
+	host := Host{Type: "m7g.large", CPU: 2, Memory: 8 << 30, Interfaces: 3}
+	for count, want := range map[int]int{1: 0, 2: 4, 3: 8, 8: 28} {
+		if got := host.room(count, job, web); got != want {
+			t.Errorf("%d hosts: room for %d web tasks, want %d", count, got, want)
+		}
+	}
+	if got := (Host{Type: "t4g.nano", CPU: 1, Memory: 8 << 30, Interfaces: 2}).room(1, job, web); got >= 0 {
+		t.Errorf("one core holds cron, a job and %d web tasks", got)
+	}
+}
+
+func TestAJobThatNoHostHolds(t *testing.T) {
+	topo := awsTopologyWith(t, 2, 4, "db.r6g.large", "10.20.0.0/16", "")
+	topo.JobLimits.Memory = 9 << 30
+	reasons := hosts(topo, m7gLarge)
+	if len(reasons) != 1 || !strings.Contains(reasons[0], "a job takes 9G of memory") || !strings.Contains(reasons[0], "nearest: hosts.type with 9.9G") {
+		t.Errorf("%q", reasons)
+	}
+}
+
+// Every host in turn is filled as ECS would, by trying: what room says is what fits at best.
+func TestRoomIsTheBestPacking(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		job := asks{rapid.IntRange(1, 2048).Draw(rt, "job units"), 384 * mib}
+		web := asks{rapid.IntRange(1, 1024).Draw(rt, "web units"), int64(rapid.IntRange(64, 2048).Draw(rt, "web MiB")) * mib}
+		host := Host{Type: "t4g.x", CPU: rapid.IntRange(1, 4).Draw(rt, "cpu"), Memory: int64(rapid.IntRange(1, 8).Draw(rt, "GiB")) << 30, Interfaces: rapid.IntRange(2, 6).Draw(rt, "interfaces")}
+		count := rapid.IntRange(1, 4).Draw(rt, "count")
+		best := -1
+		for first := range count {
+			for second := range count {
+				sum, possible := 0, true
+				for h := range count {
+					jobs := 0
+					if h == first {
+						jobs++
+					}
+					if h == second {
+						jobs++
+					}
+					fits := host.beside(jobs, job, web)
+					possible = possible && fits >= 0
+					sum += fits
+				}
+				if possible {
+					best = max(best, sum)
+				}
+			}
+		}
+		if got := host.room(count, job, web); got != best {
+			rt.Errorf("room for %d, the best of all placements is %d", got, best)
 		}
 	})
 }

@@ -67,8 +67,10 @@ func TestBadInput(t *testing.T) {
 		{name: "no such instance type", edit: [2]string{"t4g.medium, count", "q9z.large, count"}, args: []string{"up", "dev"}, code: 1, says: []string{"EC2 has no q9z.large"}},
 		{name: "no such database class", edit: [2]string{"db.t4g.medium", "db.z9.large"}, args: []string{"up", "dev"}, code: 1,
 			says: []string{"cannot fit", "db.z9.large is none that Aurora MySQL 3 has", "nearest: db.t4g.medium"}},
+		{name: "no such cache class", edit: [2]string{"    database:", "    objects: {class: cache.z9.large}\n    database:"}, args: []string{"up", "dev"}, code: 1,
+			says: []string{"cannot fit", "cache.z9.large is none that ElastiCache has", "nearest: cache.r7g.large"}},
 		{name: "too many tasks", edit: [2]string{"tasks: 1..2", "tasks: 1..20"}, args: []string{"up", "dev"}, code: 1,
-			says: []string{"cannot fit", "3 × 2 tasks on a t4g.medium = 6", "3 interfaces − 1", "nearest: hosts.count up to 12"}},
+			says: []string{"cannot fit", "hosts.count 3 × t4g.medium hold 4 of them", "3 interfaces − 1", "nearest: hosts.count up to 21"}},
 		{name: "down of what never was", args: []string{"down", "dev", "--yes"}, code: 2, says: []string{"--yes --really dev"}},
 		{name: "down of another", args: []string{"down", "dev", "--yes", "--really", "prod"}, code: 2, says: []string{"--really prod, but this is dev"}},
 	} {
