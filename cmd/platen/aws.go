@@ -47,7 +47,7 @@ func openAWS(ctx context.Context, spec site.Spec) (engine.Place, error) {
 	render := func(ctx context.Context, t topology.Topology, _ release.Release) (map[string][]byte, error) {
 		return place.Render(ctx, t)
 	}
-	return engine.Place{Target: place, Store: place, Hosts: place, Images: place, Detail: place.Detail, Render: render}, nil
+	return engine.Place{Target: place, Store: place, Vault: place, Hosts: place, Images: place, Detail: place.Detail, Ready: runner.Ready, Render: render}, nil
 }
 
 // givenSecret is what a person hands in with the command; all other secrets are generated.

@@ -34,6 +34,15 @@ func (p *Place) fillData(ctx context.Context, t topology.Topology, sink report.S
 	if err != nil {
 		return err
 	}
+	if t.Web.Config.Mail.User != "" && (p.secret == nil || p.secret(task.SecretMail) == "") {
+		version, err := p.Version(ctx, t, task.SecretMail)
+		if err == nil && version == "" {
+			err = report.Hint(errors.New("mail.user logs in at the SMTP server, and its password is not known"), "give it with up: PLATEN_MAIL_PASSWORD=… platen up %s", t.Env)
+		}
+		if err != nil {
+			return fmt.Errorf("fill the secret %s: %w", task.SecretMail, err)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.SecretARNs)) {
 		if err := p.fill(ctx, name, o.SecretARNs[name], sink); err != nil {
 			return fmt.Errorf("fill the secret %s: %w", name, err)
@@ -84,9 +93,7 @@ func generate(name string) (string, error) {
 		_, err := rand.Read(raw)
 		return hex.EncodeToString(raw), err
 	case task.SecretMail:
-		// Secrets Manager keeps no empty value, and a task starts only when each entry has
-		// one. Nobody reads it while mail.user is not set.
-		return "-", nil
+		return noSecret, nil // fillData makes sure that nobody reads it
 	}
 	out := make([]byte, 0, 40)
 	one := make([]byte, 1)

@@ -157,9 +157,15 @@ func (e *UsageError) Unwrap() error { return e.Err }
 var ErrNotUp = errors.New("the site is not up")
 
 func notUp(env *environment) error {
-	up := "platen up"
-	if env.spec.Environment != "local" {
-		up += " " + env.spec.Environment
+	return report.Hint(fmt.Errorf("%s (%s): %w", env.spec.Name, env.spec.Environment, ErrNotUp), "run: %s", env.command("up"))
+}
+
+// command is what a person types to have a verb done with this environment.
+func (env *environment) command(verb string) string { return command(verb, env.spec.Environment) }
+
+func command(verb, environment string) string {
+	if environment == "" || environment == "local" {
+		return "platen " + verb
 	}
-	return report.Hint(fmt.Errorf("%s (%s): %w", env.spec.Name, env.spec.Environment, ErrNotUp), "run: %s", up)
+	return "platen " + verb + " " + environment
 }

@@ -24,6 +24,9 @@ type Place struct {
 	Images  Images
 	// Detail is Target.Plan with more words than a person wants every day.
 	Detail func(context.Context, topology.Topology) (report.Plan, error)
+	// Ready makes sure that this machine has what the place works with, and gets it where it is
+	// missing; nothing of the environment is touched. nil = it needs nothing.
+	Ready func(context.Context, report.Sink) error
 	// Render returns the environment as files that run without Platen: path → content.
 	Render func(context.Context, topology.Topology, release.Release) (map[string][]byte, error)
 }

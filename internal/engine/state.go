@@ -99,7 +99,7 @@ func (e *Engine) current(ctx context.Context, env *environment) (release.Release
 	case len(running) == 0:
 		return r, notUp(env)
 	case !ok:
-		return r, report.Hint(errors.New("the release that runs has no record: its first up was interrupted"), "run: platen up")
+		return r, report.Hint(errors.New("the release that runs has no record: its first up was interrupted"), "run: %s", env.command("up"))
 	}
 	return r, nil
 }

@@ -72,12 +72,17 @@ func (e *Engine) prepare(ctx context.Context, o UpOptions, steps *steps) (*envir
 		if verdict := capacity.Check(env.topology, limits); !verdict.Fits {
 			return &UnfitError{env.spec.Name, env.spec.Environment, verdict}
 		}
-		if env.place.Fleet == nil {
-			return nil // Apply asks everything itself
+		if env.place.Ready != nil {
+			if err := env.place.Ready(ctx, steps.sink); err != nil {
+				return err
+			}
 		}
 		// Asked before minutes of building: whether this folder may touch the environment at all.
-		if _, err = env.place.Target.Plan(ctx, env.topology); err != nil {
-			return err
+		// Where nothing is built, Apply asks that itself.
+		if env.place.Fleet != nil {
+			if _, err = env.place.Target.Plan(ctx, env.topology); err != nil {
+				return err
+			}
 		}
 		return needSecret(ctx, env, o.MailPassword)
 	})

@@ -61,7 +61,7 @@ func (e *Engine) setSecret(ctx context.Context, o SetSecretOptions, steps *steps
 	if err := env.work(); err != nil {
 		return Result{}, err
 	}
-	if env.topology.Images == nil { // before the first up
+	if env.topology.Images == nil && env.place.Fleet != nil { // before the first up
 		if err := e.publish(ctx, env, steps); err != nil {
 			return Result{}, err
 		}
@@ -112,7 +112,7 @@ func needSecret(ctx context.Context, env *environment, given string) error {
 	if version == "" {
 		return report.Hint(fmt.Errorf("mail.user of %s (%s) logs in at %s, and its password is not known",
 			env.spec.Name, env.spec.Environment, env.spec.Mail.SMTP),
-			"run: platen credentials set mail; or give it with up: %s=… platen up", EnvMailPassword)
+			"run: %s; or give it with up: %s=… %s", env.command("credentials set mail"), EnvMailPassword, env.command("up"))
 	}
 	return nil
 }

@@ -46,6 +46,12 @@ type Runner struct {
 	sink    report.Sink // of the last Prepare
 }
 
+// Ready finds Terraform, or installs it: one that cannot be had is told before anything is made.
+func (r *Runner) Ready(ctx context.Context, sink report.Sink) error {
+	_, err := r.find(ctx, sink)
+	return err
+}
+
 // Prepare writes the stacks out and initialises those that changed. It works on one after the
 // other: they share the providers' cache.
 func (r *Runner) Prepare(ctx context.Context, stacks []topology.Stack, sink report.Sink) error {

@@ -71,6 +71,8 @@ func TestBadInput(t *testing.T) {
 			says: []string{"cannot fit", "cache.z9.large is none that ElastiCache has", "nearest: cache.r7g.large"}},
 		{name: "too many tasks", edit: [2]string{"tasks: 1..2", "tasks: 1..20"}, args: []string{"up", "dev"}, code: 1,
 			says: []string{"cannot fit", "hosts.count 3 × t4g.medium hold 4 of them", "3 interfaces − 1", "nearest: hosts.count up to 21"}},
+		{name: "no password for the mail server", edit: [2]string{"environments:", "mail: {smtp: 'smtp.example.com:587', from: blog@example.com, user: blog}\nenvironments:"}, args: []string{"up", "dev"}, code: 1,
+			says: []string{"its password is not known", "PLATEN_MAIL_PASSWORD=… platen up dev"}},
 		{name: "down of what never was", args: []string{"down", "dev", "--yes"}, code: 2, says: []string{"--yes --really dev"}},
 		{name: "down of another", args: []string{"down", "dev", "--yes", "--really", "prod"}, code: 2, says: []string{"--really prod, but this is dev"}},
 	} {
@@ -98,6 +100,7 @@ func TestBadInput(t *testing.T) {
 		if code != 1 || !strings.Contains(out, "is 1.5.7, which is older than 1.10.0") || !strings.Contains(out, "PLATEN_TERRAFORM_MIRROR") {
 			t.Errorf("exit %d\n%s", code, out)
 		}
+		untouched(t)
 	})
 
 	t.Run("somebody else's bucket", func(t *testing.T) {
