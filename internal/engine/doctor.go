@@ -93,11 +93,11 @@ func (e *Engine) lockCheck(ctx context.Context, env *environment) Check {
 	case errors.Is(err, release.ErrNotFound):
 		return Check{"site", "lock", OK, "free", ""}
 	case err != nil:
-		return failed("site", "lock", report.Hint(err, "platen unlock"))
+		return failed("site", "lock", report.Hint(err, "%s", env.command("unlock")))
 	case e.abandoned(l):
 		return Check{"site", "lock", OK, "left behind by " + l.Command + ", which is gone: the next command takes it", ""}
 	}
-	held := failed("site", "lock", &LockedError{l})
+	held := failed("site", "lock", &LockedError{l, env.spec.Environment})
 	held.State = Warn
 	return held
 }

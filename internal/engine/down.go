@@ -43,7 +43,7 @@ func (e *Engine) down(ctx context.Context, o DownOptions, steps *steps) (Result,
 			return Result{}, nil, err
 		}
 	}
-	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
+	ctx, held, err := e.lock(ctx, env.place.Store, env.spec.Environment, e.Process.Command)
 	if err != nil {
 		return Result{}, nil, err
 	}

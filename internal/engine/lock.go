@@ -31,7 +31,10 @@ type Lock struct {
 }
 
 // LockedError says who holds the lock.
-type LockedError struct{ Lock Lock }
+type LockedError struct {
+	Lock        Lock
+	Environment string
+}
 
 func (e *LockedError) Error() string {
 	return fmt.Sprintf("the environment is locked: %s on %s runs %q (process %d) since %s",
@@ -40,7 +43,7 @@ func (e *LockedError) Error() string {
 
 // Hint implements the interface of report.HintOf.
 func (e *LockedError) Hint() string {
-	return "wait for it to end; if it is gone for good, run: platen unlock"
+	return "wait for it to end; if it is gone for good, run: " + command("unlock", e.Environment)
 }
 
 // errLockLost ends work whose lock was taken away.
@@ -63,14 +66,14 @@ type held struct {
 	store  Store
 }
 
-// lock takes the environment's lock and renews it until release is called. The returned context
+// lock takes the environment's lock for the command that is running and renews it until release is called. The returned context
 // ends with errLockLost when somebody else took the lock away.
-func (e *Engine) lock(ctx context.Context, store Store, command string) (context.Context, *held, error) {
+func (e *Engine) lock(ctx context.Context, store Store, environment, running string) (context.Context, *held, error) {
 	if store == nil {
 		return nil, nil, errors.New("this target keeps no records, so nothing can be locked")
 	}
 	mine := Lock{
-		Host: e.Process.Host, User: e.Process.User, Command: command,
+		Host: e.Process.Host, User: e.Process.User, Command: running,
 		PID: e.Process.PID, Started: e.Process.Started, Since: e.Now().UTC(),
 	}
 	mine.Lease = mine.Since.Add(lease)
@@ -84,17 +87,17 @@ func (e *Engine) lock(ctx context.Context, store Store, command string) (context
 	default:
 		var other Lock
 		if err := json.Unmarshal(data, &other); err != nil {
-			return nil, nil, report.Hint(fmt.Errorf("read the lock: %w", err), "if nobody works on this environment, run: platen unlock")
+			return nil, nil, report.Hint(fmt.Errorf("read the lock: %w", err), "if nobody works on this environment, run: %s", command("unlock", environment))
 		}
 		if !e.abandoned(other) {
-			return nil, nil, &LockedError{other}
+			return nil, nil, &LockedError{other, environment}
 		}
 	}
 	etag, err = store.Put(ctx, lockKey, encode(mine), etag)
 	if errors.Is(err, release.ErrConflict) {
 		// Somebody was faster: say who.
 		if other, err := holder(ctx, store); err == nil {
-			return nil, nil, &LockedError{other}
+			return nil, nil, &LockedError{other, environment}
 		}
 	}
 	if err != nil {

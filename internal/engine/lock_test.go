@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ func worker(host string, pid int) *Engine {
 
 func take(t *testing.T, e *Engine, s Store) (context.Context, *held) {
 	t.Helper()
-	ctx, h, err := e.lock(t.Context(), s, "platen up")
+	ctx, h, err := e.lock(t.Context(), s, "prod", "platen up")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +38,10 @@ func TestLockIsRenewedAndGivenBack(t *testing.T) {
 		}
 		// To another host, which sees no process, a renewed lease holds.
 		var locked *LockedError
-		if _, _, err := worker("b", 2).lock(t.Context(), store, "platen up"); !errors.As(err, &locked) || locked.Lock.Host != "a" {
+		if _, _, err := worker("b", 2).lock(t.Context(), store, "prod", "platen up"); !errors.As(err, &locked) || locked.Lock.Host != "a" {
 			t.Errorf("err = %v, want to be told who holds it", err)
+		} else if want := "run: platen unlock prod"; !strings.HasSuffix(locked.Hint(), want) {
+			t.Errorf("hint %q, want %q at its end", locked.Hint(), want)
 		}
 		h.release(ctx)
 		if _, _, err := store.Get(t.Context(), lockKey); !errors.Is(err, release.ErrNotFound) {
@@ -56,7 +59,7 @@ func TestLeaseThatRanOutIsTakenByAnotherHost(t *testing.T) {
 		<-h.done
 		time.Sleep(lease - time.Second)
 		var locked *LockedError
-		if _, _, err := worker("b", 2).lock(t.Context(), store, "platen up"); !errors.As(err, &locked) {
+		if _, _, err := worker("b", 2).lock(t.Context(), store, "prod", "platen up"); !errors.As(err, &locked) {
 			t.Errorf("err = %v before the lease is over", err)
 		}
 		time.Sleep(2 * time.Second)
@@ -115,7 +118,7 @@ func TestUnlockTakesItAway(t *testing.T) {
 	if _, held, err := b.Unlock(t.Context(), UnlockOptions{Site: b.site}); err != nil || held {
 		t.Errorf("nobody held it: %v, %v", held, err)
 	}
-	ctx, h, err := worker("elsewhere", 7).lock(t.Context(), b.place.memory, "platen up")
+	ctx, h, err := worker("elsewhere", 7).lock(t.Context(), b.place.memory, "prod", "platen up")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (e *Engine) scale(ctx context.Context, o ScaleOptions, steps *steps) (Resul
 	if env.place.Fleet == nil { // before the lock, whose record may be the first of all
 		return Result{}, errNoFleet
 	}
-	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
+	ctx, held, err := e.lock(ctx, env.place.Store, env.spec.Environment, e.Process.Command)
 	if err != nil {
 		return Result{}, err
 	}

@@ -25,7 +25,7 @@ func (e *Engine) Status(ctx context.Context, o Site) (report.Status, error) {
 	}
 	switch l, err := holder(ctx, env.place.Store); {
 	case err == nil && !e.abandoned(l):
-		status.Notes = append(status.Notes, (&LockedError{l}).Error())
+		status.Notes = append(status.Notes, (&LockedError{l, env.spec.Environment}).Error())
 	case err == nil:
 		status.Notes = append(status.Notes, fmt.Sprintf("%q of %s did not end; run it again and it goes on", l.Command, l.User))
 	case !errors.Is(err, release.ErrNotFound):

@@ -45,7 +45,7 @@ func (e *Engine) up(ctx context.Context, o UpOptions, steps *steps) (Result, err
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
+	ctx, held, err := e.lock(ctx, env.place.Store, env.spec.Environment, e.Process.Command)
 	if err != nil {
 		return Result{}, err
 	}

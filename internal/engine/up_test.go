@@ -43,7 +43,7 @@ func TestUpHoldsTheLockWhileItWorks(t *testing.T) {
 		other := *b.Engine
 		other.Process.PID = 1 // alive, as everywhere
 		other.Process.Started = started(1)
-		_, _, err := other.lock(context.Background(), b.place.memory, "platen up")
+		_, _, err := other.lock(context.Background(), b.place.memory, "prod", "platen up")
 		var locked *LockedError
 		if errors.As(err, &locked) && locked.Lock.PID == b.Process.PID {
 			refused = append(refused, call)

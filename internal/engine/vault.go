@@ -49,7 +49,7 @@ func (e *Engine) setSecret(ctx context.Context, o SetSecretOptions, steps *steps
 	if err != nil {
 		return Result{}, err
 	}
-	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
+	ctx, held, err := e.lock(ctx, env.place.Store, env.spec.Environment, e.Process.Command)
 	if err != nil {
 		return Result{}, err
 	}
