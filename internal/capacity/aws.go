@@ -92,8 +92,8 @@ func refusal(sum, source string, nearest ...string) string {
 
 // replaced says how many web tasks stand at most, for a person.
 func replaced(t topology.Topology) string {
-	return fmt.Sprintf("%d web tasks, which are %d while they are replaced (%d %% of those wanted)",
-		t.MostTasks(), t.DeployingTasks(), topology.DeploymentPercent(t.FewestTasks()))
+	return fmt.Sprintf("%s, which are %d while they are replaced (%d %% of those wanted)",
+		webTasks(t.MostTasks()), t.DeployingTasks(), topology.DeploymentPercent(t.FewestTasks()))
 }
 
 // fewer offers the largest number of web tasks that fits, given what fits of those that stand while
@@ -236,9 +236,8 @@ func (h Host) room(count int, job, web asks) int {
 // hosts compares what tasks ask for with what the largest group gives: interfaces, CPU, memory.
 func hosts(t topology.Topology, h Host) []string {
 	const sizes = "Amazon ECS task definition parameters for Amazon EC2"
-	slots, trunk := h.Slots()
-	web := asks{unitsOf(t.Web.PHP.CPU) + unitsOf(t.Web.Nginx.CPU), taskMemory(t)}
-	job := asks{unitsOf(t.JobLimits.CPU), t.JobLimits.Memory}
+	slots, _ := h.Slots()
+	web, job := demands(t)
 	usable := h.Memory - h.forHost()
 	var reasons []string
 	for _, task := range []struct {
@@ -273,13 +272,10 @@ func hosts(t topology.Topology, h Host) []string {
 	if standing <= there {
 		return nil
 	}
-	each, source := h.beside(0, job, web), "Amazon ECS task networking"
-	short := fmt.Sprintf("its %d interfaces − 1, since it has no trunk", h.Interfaces)
-	switch {
-	case each < slots:
-		short, source = fmt.Sprintf("with %s and %d cores for tasks", Bytes(usable), h.CPU), sizes
-	case trunk:
-		short = "with its trunk"
+	each, short := h.holds(web)
+	source := "Amazon ECS task networking"
+	if each < slots {
+		source = sizes
 	}
 	more := count + 1
 	for h.room(more, job, web) < standing {
@@ -288,6 +284,24 @@ func hosts(t topology.Topology, h Host) []string {
 	return []string{refusal(fmt.Sprintf("%s, and hosts.count %d × %s hold %d of them beside cron and a job: a host holds %d (%s), a web task takes %s, cron and a job %s each",
 		replaced(t), count, h.Type, max(there, 0), each, short, web, job), source,
 		fmt.Sprintf("hosts.count up to %d", more), fewer(t, func(standing int) bool { return standing <= there }))}
+}
+
+// demands are what a web task and a job ask of a host.
+func demands(t topology.Topology) (web, job asks) {
+	return asks{unitsOf(t.Web.PHP.CPU) + unitsOf(t.Web.Nginx.CPU), taskMemory(t)}, asks{unitsOf(t.JobLimits.CPU), t.JobLimits.Memory}
+}
+
+// holds is how many web tasks fit on a host that has nothing else, and what of it they use up.
+func (h Host) holds(web asks) (each int, by string) {
+	slots, trunk := h.Slots()
+	each = h.beside(0, asks{}, web)
+	switch {
+	case each < slots:
+		return each, fmt.Sprintf("with %s and %d cores for tasks", Bytes(h.Memory-h.forHost()), h.CPU)
+	case trunk:
+		return each, "with its trunk"
+	}
+	return each, fmt.Sprintf("its %d interfaces − 1, since it has no trunk", h.Interfaces)
 }
 
 // taskMemory is what ECS sets aside for a web task: the limits of its containers, and the folder

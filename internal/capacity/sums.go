@@ -22,25 +22,17 @@ func sums(t topology.Topology, l Limits) []string {
 			topology.ConnectionsWanted(tasks+1, children), t.Database.MaxConnections*4/5, webTasks(tasks), children, t.Database.MaxConnections)
 		return all
 	}
-	tasks := mostTasks(t)
+	standing := t.DeployingTasks()
 	if h := l.Host; h != nil {
-		slots, trunk := h.Slots()
-		memory, cpu := taskMemory(t), taskCPU(t)
-		how := fmt.Sprintf("%d interfaces − 1", h.Interfaces)
-		if trunk {
-			how = "with its trunk"
-		}
-		each := min(slots, int((h.Memory-h.forHost())/memory), int(float64(h.CPU)/cpu))
-		if each < slots {
-			how = "by its memory and CPU"
-		}
-		say("%d of %d task slots: %s + 1 while they are replaced + %d of cron and jobs, and %d × %s with %d each (%s)",
-			tasks+1+extraTasks, each*t.AWS.Hosts.Count.Max, webTasks(tasks), extraTasks, t.AWS.Hosts.Count.Max, h.Type, each, how)
-		say("%s memory and %.2f cores a web task, and a %s leaves %s and has %d", Bytes(memory), cpu, h.Type, Bytes(h.Memory-h.forHost()), h.CPU)
+		web, job := demands(t)
+		count := t.AWS.Hosts.Count.Max
+		each, by := h.holds(web)
+		say("%d of %d web tasks that the hosts hold beside cron and a job: %s; %d × %s with %d each (%s), and a web task takes %s",
+			standing, h.room(count, job, web), replaced(t), count, h.Type, each, by, web)
 	}
 	there := t.DatabaseConnections()
-	say("%d of %d database connections: (%s + 1 while they are replaced) × (%d php processes + 2), and 0.8 × %d of %s",
-		topology.ConnectionsWanted(tasks+1, children), there*4/5, webTasks(tasks), children, there, t.Database.Class)
+	say("%d of %d database connections: %d tasks × (%d php processes + 2), and 0.8 × %d of %s",
+		topology.ConnectionsWanted(standing, children), there*4/5, standing, children, there, t.Database.Class)
 	return all
 }
 

@@ -17,7 +17,8 @@ func TestVerdictThatFitsSaysTheSum(t *testing.T) {
 		t.Fatal(v.Err())
 	}
 	text := strings.Join(v.Sums, "\n")
-	for _, part := range []string{"4 of 6 task slots: 1 web task + 1 while they are replaced + 2 of cron and jobs, and 3 × t4g.medium with 2 each (3 interfaces − 1)", "of 800 database connections: (1 web task + 1", "0.8 × 1000 of db.r6g.large"} {
+	for _, part := range []string{"2 of 4 web tasks that the hosts hold beside cron and a job: 1 web task, which are 2 while they are replaced (200 % of those wanted); 3 × t4g.medium with 2 each (its 3 interfaces − 1",
+		"10 of 800 database connections: 2 tasks × (3 php processes + 2)", "0.8 × 1000 of db.r6g.large"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it does not say %q:\n%s", part, text)
 		}

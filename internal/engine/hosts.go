@@ -83,7 +83,7 @@ func (e *Engine) hostsUpdate(ctx context.Context, o HostsUpdateOptions, steps *s
 			return u, err
 		}
 	}
-	ctx, held, err := e.lock(ctx, env.place.Store, e.Process.Command)
+	ctx, held, err := e.lock(ctx, env.place.Store, env.spec.Environment, e.Process.Command)
 	if err != nil {
 		return u, err
 	}

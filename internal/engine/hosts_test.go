@@ -100,7 +100,7 @@ func TestHostsUpdateTouchesNothing(t *testing.T) {
 		if c.locked {
 			other := *b.Engine
 			other.Process.PID, other.Process.Started = 1, started(1)
-			_, held, err := other.lock(t.Context(), m.memory, "platen up prod")
+			_, held, err := other.lock(t.Context(), m.memory, "prod", "platen up prod")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
@@ -15,7 +16,8 @@ import (
 	"platen/internal/topology"
 )
 
-// planFile is where a plan lies between plan and apply. It is removed with the apply.
+// planFile is where a plan lies between plan and apply. It is removed with the apply, or at once when
+// there is nothing to apply.
 const planFile = "platen.tfplan"
 
 // lookFile is the plan that is only looked at.
@@ -56,6 +58,9 @@ func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (r
 	if err != nil {
 		return report.StackPlan{}, r.failed(ctx, "plan", stack, err, s)
 	}
+	if !differs {
+		r.Discard(stack)
+	}
 	found := report.StackPlan{Changes: s.changes, Drift: s.drift, Differs: differs}
 	if o.Look && len(found.Changes) > 0 {
 		if err := r.look(ctx, tf, stack, o.Detail, &found); err != nil {
@@ -84,10 +89,13 @@ func (r *Runner) look(ctx context.Context, tf *tfexec.Terraform, stack string, d
 	return err
 }
 
+// Discard removes a plan that nobody applies.
+func (r *Runner) Discard(stack string) { _ = os.Remove(filepath.Join(r.Folder, stack, planFile)) }
+
 // Apply does what Plan planned, and narrates it. When it fails or is interrupted, what was
 // made is in the state, and the next Plan goes on from there.
 func (r *Runner) Apply(ctx context.Context, stack string, sink report.Sink) error {
-	defer func() { _ = os.Remove(filepath.Join(r.Folder, stack, planFile)) }()
+	defer r.Discard(stack)
 	tf, err := r.terraform(stack)
 	if err != nil {
 		return err
@@ -124,6 +132,13 @@ func (r *Runner) failed(ctx context.Context, verb, stack string, err error, s *s
 	return failure
 }
 
+// AWS' codes, in small letters (each service's "Common errors"). A quota's end in LimitExceeded,
+// LimitExceededException or QuotaExceeded, or begin with TooMany, as TooManyBuckets does.
+var (
+	pause = regexp.MustCompile(`requestlimitexceeded|request limit exceeded|toomanyrequests(exception)?|throttl(ing|ed)[a-z]*|requestthrottled[a-z]*|rate exceeded|slowdown|provisionedthroughputexceeded[a-z]*`)
+	quota = regexp.MustCompile(`limitexceeded|limit exceeded|quotaexceeded|quota|\btoomany[a-z]+`)
+)
+
 // Error is a Terraform that failed.
 type Error struct {
 	Verb, Stack, Said string
@@ -135,13 +150,17 @@ func (e *Error) Error() string { return fmt.Sprintf("%s the stack %s: %s", e.Ver
 // Hint implements the interface of report.HintOf.
 func (e *Error) Hint() string {
 	said := strings.ToLower(e.Said)
+	// What asks for a pause is worded as a limit, too.
+	rest := pause.ReplaceAllString(said, "")
 	switch {
-	case strings.Contains(said, "limitexceeded") || strings.Contains(said, "quota") || strings.Contains(said, "limit exceeded"):
+	case quota.MatchString(rest):
 		return "the account has no room for it: raise that quota in the AWS console (Service Quotas), then run the same command again: it goes on"
+	case rest != said:
+		return "AWS asked for a pause, and Terraform's own did not do: wait some minutes, then run the same command again: it goes on"
 	case strings.Contains(said, "no space left on device"):
 		return "free some disk space, then run the same command again"
 	case strings.Contains(said, "accessdenied") || strings.Contains(said, "unauthorizedoperation"):
-		return "the credentials may not do this; docs/aws.md lists what Platen needs"
+		return "the credentials may not do this; docs/aws.md lists, service by service, what Platen needs"
 	case strings.Contains(said, "could not connect to registry.terraform.io") || strings.Contains(said, "failed to query available provider packages"):
 		return "the AWS provider cannot be downloaded: check the network, or have a mirror in Terraform's own CLI configuration (TF_CLI_CONFIG_FILE)"
 	default:

@@ -83,3 +83,20 @@ func TestHeldLock(t *testing.T) {
 		}
 	}
 }
+
+// Regression: a throttled request counted as a quota, and TooManyBuckets did not.
+func TestHints(t *testing.T) {
+	for said, want := range map[string]string{
+		"api error RequestLimitExceeded: Request limit exceeded.": "pause", "ThrottlingException: Rate exceeded": "pause", "Throttling: Rate exceeded": "pause",
+		"TooManyRequestsException: Too Many Requests": "pause", "SlowDown: Please reduce your request rate": "pause",
+		"VpcLimitExceeded: The maximum number of VPCs has been reached.": "quota", "LimitExceededException: no more keys": "quota", "AddressLimitExceeded: …": "quota",
+		"TooManyBuckets: You have attempted to create more buckets than allowed": "quota", "TooManyTargetGroups: …": "quota", "DBClusterQuotaExceededFault: …": "quota",
+		"ClusterQuotaForCustomerExceeded: …": "quota", "ThrottlingException: Rate exceeded; then VcpuLimitExceeded: …": "quota",
+		"AccessDeniedException: not authorized": "docs/aws.md", "InvalidParameter: …": "goes on",
+	} {
+		hint := (&Error{Said: said}).Hint()
+		if !strings.Contains(hint, want) {
+			t.Errorf("%s: hint %q, want one about %s", said, hint, want)
+		}
+	}
+}
