@@ -87,6 +87,7 @@ func (p *Place) changeStack(ctx context.Context, stack string, sink report.Sink)
 		sink.Log(stack, d.Address+" was changed by somebody else since the last up ("+d.Action+")")
 	}
 	if losing := losesData(plan); len(losing) > 0 {
+		p.terraform.Discard(stack)
 		return &DataLossError{Stack: stack, Changes: losing}
 	}
 	if !plan.Differs {

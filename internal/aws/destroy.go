@@ -128,6 +128,7 @@ func (p *Place) destroyStack(ctx context.Context, t topology.Topology, stack str
 		for _, c := range plan.Changes {
 			if c.Action == "delete" && stays(c.Address) {
 				err = fmt.Errorf("destroy the stack %s: %s would go although it is to be kept: nothing of the stack was removed", stack, c.Address)
+				p.terraform.Discard(stack)
 			}
 		}
 	}

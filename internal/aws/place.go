@@ -41,6 +41,8 @@ type Terraform interface {
 	Plan(ctx context.Context, stack string, o topology.StackRun) (report.StackPlan, error)
 	// Apply does what the last Plan of the stack planned.
 	Apply(ctx context.Context, stack string, sink report.Sink) error
+	// Discard removes a plan that is not to be applied.
+	Discard(stack string)
 	// Forget removes what is kept here of a stack whose state is gone.
 	Forget(stack string) error
 }
