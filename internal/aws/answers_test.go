@@ -27,6 +27,7 @@ type request struct {
 	Action string
 	Values url.Values // of the query protocol
 	Body   string
+	Query  string // the first parameter behind the path: of S3, what of a bucket is meant
 	Region string // that it was signed for
 }
 
@@ -45,6 +46,8 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := request{Body: string(body), Action: r.Method + " " + r.URL.Path}
+	in.Query, _, _ = strings.Cut(r.URL.RawQuery, "&")
+	in.Query = strings.TrimSuffix(in.Query, "=")
 	if _, scope, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
 		if parts := strings.Split(scope, "/"); len(parts) > 2 {
 			in.Region = parts[2]

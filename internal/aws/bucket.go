@@ -26,23 +26,34 @@ const siteTag = "Site"
 // own: versioned, encrypted, private, by TLS only. It can be interrupted and called again.
 func (s *Store) ensureBucket(ctx context.Context) error {
 	name, region := *s.bucket(), s.topology.AWS.Region
-	in := &s3.CreateBucketInput{Bucket: &name, ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}
-	if region != "us-east-1" { // the one region that must not be named
-		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+	// Looked for first: where it is there, us-east-1 answers a second CreateBucket with success.
+	there, tagged, err := s.look(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := s.client.CreateBucket(ctx, in)
-	switch {
-	case is(err, "BucketAlreadyExists"):
-		return &ForeignBucketError{Bucket: name, Account: *s.owner(), Cause: err}
-	case is(err, "BucketAlreadyOwnedByYou"):
-		if err := s.checkBucket(ctx); err != nil {
-			return err
+	if !there {
+		in := &s3.CreateBucketInput{Bucket: &name, ObjectOwnership: types.ObjectOwnershipBucketOwnerEnforced}
+		if region != "us-east-1" { // the one region that must not be named
+			in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
 		}
-	case err != nil:
-		return s.refused(fmt.Errorf("make the state bucket %s: %w", name, err))
+		_, err := s.client.CreateBucket(ctx, in)
+		switch {
+		case is(err, "BucketAlreadyExists"):
+			return &ForeignBucketError{Bucket: name, Account: *s.owner(), Cause: err}
+		case is(err, "BucketAlreadyOwnedByYou"): // another up of this site was faster
+			if tagged, err = s.checkBucket(ctx); err != nil {
+				return err
+			}
+		case err != nil:
+			return s.refused(fmt.Errorf("make the state bucket %s: %w", name, err))
+		}
 	}
 	for what, set := range map[string]func() error{
+		// The environments share it: it keeps the tags of the one that made it.
 		"tag": func() error {
+			if tagged {
+				return nil
+			}
 			var set []types.Tag
 			for k, v := range tags(s.topology) {
 				set = append(set, types.Tag{Key: aws.String(k), Value: aws.String(v)})
@@ -99,40 +110,47 @@ func (s *Store) ensureBucket(ctx context.Context) error {
 
 // checkBucket refuses a bucket of the account that Platen did not make for this site. One
 // without any tag was left by a kill right after it was made, and must be empty.
-func (s *Store) checkBucket(ctx context.Context) error {
+func (s *Store) checkBucket(ctx context.Context) (tagged bool, err error) {
 	name := *s.bucket()
 	out, err := s.client.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &name, ExpectedBucketOwner: s.owner()})
 	if is(err, "NoSuchTagSet") {
 		list, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &name, MaxKeys: aws.Int32(1), ExpectedBucketOwner: s.owner()})
 		if err != nil {
-			return s.refused(fmt.Errorf("look into the bucket %s: %w", name, err))
+			return false, s.refused(fmt.Errorf("look into the bucket %s: %w", name, err))
 		}
 		if len(list.Contents) > 0 {
-			return &ForeignBucketError{Bucket: name, Account: *s.owner()}
+			return false, &ForeignBucketError{Bucket: name, Account: *s.owner()}
 		}
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return s.refused(fmt.Errorf("look at the bucket %s: %w", name, err))
+		return false, s.refused(fmt.Errorf("look at the bucket %s: %w", name, err))
 	}
 	for _, tag := range out.TagSet {
 		if aws.ToString(tag.Key) == siteTag && aws.ToString(tag.Value) == s.topology.Site {
-			return nil
+			return true, nil
 		}
 	}
-	return &ForeignBucketError{Bucket: name, Account: *s.owner()}
+	return false, &ForeignBucketError{Bucket: name, Account: *s.owner()}
 }
 
 // bucketIsThere tells whether the state bucket is made, and refuses one of somebody else.
 func (s *Store) bucketIsThere(ctx context.Context) (bool, error) {
-	_, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: s.bucket(), ExpectedBucketOwner: s.owner()})
+	there, _, err := s.look(ctx)
+	return there, err
+}
+
+// look tells whether the state bucket is made, and tagged as the site's.
+func (s *Store) look(ctx context.Context) (there, tagged bool, err error) {
+	_, err = s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: s.bucket(), ExpectedBucketOwner: s.owner()})
 	if is(err, "NotFound", "NoSuchBucket") {
-		return false, nil
+		return false, false, nil
 	}
 	if err != nil {
-		return false, s.refused(fmt.Errorf("look for the state bucket %s: %w", *s.bucket(), err))
+		return false, false, s.refused(fmt.Errorf("look for the state bucket %s: %w", *s.bucket(), err))
 	}
-	return true, s.checkBucket(ctx)
+	tagged, err = s.checkBucket(ctx)
+	return true, tagged, err
 }
 
 // partition of a region: the second word of its ARNs.
