@@ -106,6 +106,8 @@ type place struct {
 	published int               // the edge's port
 	images    map[string]string // tier → image of its container
 
+	narrates []report.Event // of Apply
+
 	said string // of a job, on its standard error
 	exit int
 }
@@ -129,7 +131,10 @@ func (p *place) Plan(context.Context, topology.Topology) (report.Plan, error) {
 	return report.Plan{Changes: []report.Change{{Stack: "docker", Address: "service/edge", Action: "create"}}}, p.fail["plan"]
 }
 
-func (p *place) Apply(_ context.Context, t topology.Topology, _ report.Sink) error {
+func (p *place) Apply(_ context.Context, t topology.Topology, sink report.Sink) error {
+	for _, ev := range p.narrates {
+		sink(ev)
+	}
 	if err := p.call("apply"); err != nil {
 		return err
 	}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
 
 	"platen/internal/release"
 	"platen/internal/report"
 	"platen/internal/site"
+	"platen/internal/topology"
 )
 
 // errNoFleet is the answer of verbs that need tasks, where the place cannot run any yet.
@@ -22,8 +26,19 @@ func (e *Engine) bringInfrastructure(ctx context.Context, env *environment, step
 	if err := env.save(ctx); err != nil {
 		return Result{}, err
 	}
-	result := Result{Changed: true, URL: env.topology.URL}
-	err := steps.do("apply", func() error { return env.place.Target.Apply(ctx, env.topology, steps.sink) })
+	result := Result{URL: env.topology.URL}
+	var changed atomic.Bool
+	err := steps.do("apply", func() error {
+		return env.place.Target.Apply(ctx, env.topology, func(ev report.Event) {
+			if isChange(ev) {
+				changed.Store(true)
+			}
+			if steps.sink != nil {
+				steps.sink(ev)
+			}
+		})
+	})
+	result.Changed = changed.Load()
 	if err != nil {
 		return result, err
 	}
@@ -34,6 +49,13 @@ func (e *Engine) bringInfrastructure(ctx context.Context, env *environment, step
 	result.URL = status.URL
 	result.Notes = append(result.Notes, "Everything stands but the site: the service has no tasks, since this version runs no releases on AWS yet.")
 	return result, nil
+}
+
+// isChange tells whether an event of Apply says that something of a stack, or in it, is another
+// now. What is found as wanted is report.Same; init and the like are steps of no stack.
+func isChange(ev report.Event) bool {
+	stack, _, _ := strings.Cut(ev.Step, "/")
+	return ev.Event == "step" && ev.State == report.Done && slices.Contains(topology.Stacks, stack)
 }
 
 // planInfrastructure is plan where the place runs no releases: no images are built for it.

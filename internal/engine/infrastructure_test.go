@@ -68,3 +68,24 @@ func TestCommandsNameTheEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// Regression: an up that found all as wanted said that it changed something.
+func TestInfrastructureSaysWhetherItChanged(t *testing.T) {
+	for _, c := range []struct {
+		events []report.Event
+		want   bool
+	}{
+		{nil, false},
+		{[]report.Event{{Event: "step", Step: "init/shared", State: report.Done}, {Event: "step", Step: "shared", State: report.Same}, {Event: "step", Step: "data", State: report.Running}}, false},
+		{[]report.Event{{Event: "step", Step: "shared", State: report.Same}, {Event: "step", Step: "cluster", State: report.Done}}, true},
+		{[]report.Event{{Event: "step", Step: "data", State: report.Same}, {Event: "step", Step: "data/secrets/salt", State: report.Done}}, true},
+	} {
+		b := newBench(t)
+		b.bare(nil)
+		b.place.narrates = c.events
+		result, err := b.Up(t.Context(), UpOptions{Site: b.site}, nil)
+		if err != nil || result.Changed != c.want {
+			t.Errorf("%+v: changed %v, %v", c.events, result.Changed, err)
+		}
+	}
+}
