@@ -131,9 +131,9 @@ var StackOutputs = map[string][]string{
 		"repository_urls", "repository_arns", "key_arns", "copy_key_arn", "nat_addresses",
 	},
 	StackCluster: {
-		"cluster_name", "cluster_arn", "capacity_provider", "group_name", "balancer_arn", "balancer_arn_suffix",
+		"cluster_name", "cluster_arn", "capacity_provider", "group_name", "architecture", "balancer_arn", "balancer_arn_suffix",
 		"balancer_dns_name", "balancer_zone_id", "target_group_arn", "target_group_arn_suffix", "log_bucket", "url",
 	},
 	StackData:     {"database", "sessions", "objects", "secret_arns", "files", "media", "vault", "copy_vault"},
-	StackServices: {"web", "jobs", "url", "config", "topic_arn", "dashboard", "distribution_id", "log_groups"},
+	StackServices: {"web", "jobs", "init", "run", "url", "config", "topic_arn", "dashboard", "distribution_id", "log_groups"},
 }
