@@ -177,6 +177,8 @@ func (a *applied) Apply(_ context.Context, stack string, _ report.Sink) error {
 
 func (a *applied) Forget(string) error { return nil }
 
+func (a *applied) Discard(string) {}
+
 func cannedTopology(t *testing.T, yaml string) topology.Topology {
 	t.Helper()
 	s, err := site.Parse("platen.yaml", []byte(yaml))
