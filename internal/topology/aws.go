@@ -21,11 +21,16 @@ const maxBucketName = 63
 
 var hyphens = regexp.MustCompile(`-{2,}`)
 
+// awsOwn are beginnings that AWS keeps: of capacity providers (AWS, "CreateCapacityProvider", name), of load
+// balancers ("CreateLoadBalancer", Name) and of buckets ("Bucket naming rules").
+var awsOwn = regexp.MustCompile(`^(aws|ecs|fargate|internal-|sthree-|amzn-)`)
+
 // AWSPrefix begins the name of every AWS resource of the environment: SITE-ENV, at most
-// MaxAWSPrefix characters. Two hyphens in a row become one, which RDS insists on.
+// MaxAWSPrefix characters. Two hyphens in a row become one, which RDS insists on, and what AWS
+// keeps to itself stands behind a letter of ours.
 func (t Topology) AWSPrefix() string {
 	whole := t.Site + "-" + t.Env
-	name := hyphens.ReplaceAllString(whole, "-")
+	name := awsOwn.ReplaceAllString(hyphens.ReplaceAllString(whole, "-"), "p-$1")
 	if name != whole {
 		// Another site may have that name: the digest of the real one keeps them apart.
 		name += "-" + Shorten(strings.Repeat("x", 32)+whole, 10)[2:]

@@ -3,6 +3,8 @@ package topology
 import (
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,7 +68,7 @@ func TestNamesFitAWS(t *testing.T) {
 		one := Topology{Site: names.Draw(t, "site"), Env: envs.Draw(t, "env"), AWS: &AWS{AWSSpec: site.AWSSpec{Account: "123456789012", Region: "ap-southeast-2"}}}
 		other := Topology{Site: names.Draw(t, "other site"), Env: envs.Draw(t, "other env"), AWS: one.AWS}
 		for _, x := range []Topology{one, other} {
-			if p := x.AWSPrefix(); len(p) > MaxAWSPrefix || !prefixPattern.MatchString(p) {
+			if p := x.AWSPrefix(); len(p) > MaxAWSPrefix || !prefixPattern.MatchString(p) || awsOwn.MatchString(p) {
 				t.Errorf("%s/%s: prefix %q", x.Site, x.Env, p)
 			}
 			if b := x.StateBucket(); len(b) > 63 || strings.HasSuffix(b, "-") {
@@ -77,6 +79,101 @@ func TestNamesFitAWS(t *testing.T) {
 			t.Errorf("%s/%s and %s/%s are both %q", one.Site, one.Env, other.Site, other.Env, one.AWSPrefix())
 		}
 	})
+}
+
+func TestNamesThatAWSKeepsToItself(t *testing.T) {
+	for site, begins := range map[string]string{"internal": "p-internal-dev-", "aws-blog": "p-aws-blog-dev-", "ecsite": "p-ecsite-dev-", "internals": "internals-dev"} {
+		if p := (Topology{Site: site, Env: "dev"}).AWSPrefix(); !strings.HasPrefix(p, begins) {
+			t.Errorf("%s: %s", site, p)
+		}
+	}
+}
+
+// limits of names in characters, by the type of resource and, where it has several names, the
+// attribute (AWS, each service's API reference).
+var limits = map[string]int{
+	"aws_autoscaling_group": 255, "aws_backup_plan": 50, "aws_backup_selection": 50, "aws_backup_vault": 50,
+	"aws_appautoscaling_policy": 256, "aws_appautoscaling_scheduled_action": 256,
+	"aws_cloudfront_cache_policy": 128, "aws_cloudfront_origin_access_control": 64, "aws_cloudfront_origin_request_policy": 128,
+	"aws_cloudwatch_dashboard": 255, "aws_cloudwatch_event_rule": 64, "aws_cloudwatch_log_group": 512, "aws_cloudwatch_log_metric_filter": 512, "aws_cloudwatch_metric_alarm": 255,
+	"aws_db_subnet_group": 255, "aws_ecr_repository": 256, "aws_ecs_capacity_provider": 255, "aws_ecs_cluster": 255, "aws_ecs_service": 255, "aws_ecs_task_definition": 255,
+	"aws_efs_file_system": 64, "aws_elasticache_parameter_group": 255, "aws_elasticache_replication_group": 40, "aws_elasticache_subnet_group": 255,
+	"aws_iam_instance_profile": 128, "aws_iam_role": 64, "aws_kms_alias": 256, "aws_launch_template": 128, "aws_lb": 32, "aws_lb_target_group": 32,
+	"aws_rds_cluster": 63, "aws_rds_cluster.final_snapshot_identifier": 255, "aws_rds_cluster_instance": 63, "aws_rds_cluster_parameter_group": 255,
+	"aws_s3_bucket": maxBucketName, "aws_secretsmanager_secret": 512, "aws_security_group": 255, "aws_sns_topic": 256, "aws_wafv2_web_acl": 128,
+}
+
+var (
+	resourceLine = regexp.MustCompile(`^resource "([a-z0-9_]+)"`)
+	nameLine     = regexp.MustCompile(`^  (name|name_prefix|bucket|family|[a-z_]*identifier|replication_group_id|creation_token|alarm_name|dashboard_name) +=\s+("[^"]*(?:\["[^"]*"\][^"]*)*"|var\.name)`)
+	filled       = regexp.MustCompile(`\$\{[^}]*\}`)
+)
+
+// No name that the stacks make of the longest prefix exceeds what AWS takes. What else stands in a
+// name is a word of terraform/, the account, or a region; a word is taken for 20 characters.
+func TestNamesOfTheStacksFitAWS(t *testing.T) {
+	files, err := filepath.Glob("../../terraform/*/*.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := filepath.Glob("../../terraform/*/*/*.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range append(files, modules...) {
+		prefix := strings.Repeat("x", MaxAWSPrefix)
+		if slices.Contains(modules, file) {
+			prefix += "-cdn" // the firewall's
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind := ""
+		for _, line := range strings.Split(string(text), "\n") {
+			if m := resourceLine.FindStringSubmatch(line); m != nil {
+				kind = m[1]
+			} else if line == "}" {
+				kind = ""
+			}
+			m := nameLine.FindStringSubmatch(line)
+			if m == nil || kind == "" || !strings.Contains(m[2], "var.name") {
+				continue
+			}
+			found++
+			name := "${var.name}"
+			if m[2] != "var.name" {
+				name = strings.Trim(m[2], `"`)
+			}
+			name = filled.ReplaceAllStringFunc(name, func(part string) string {
+				switch part {
+				case "${var.name}":
+					return prefix
+				case "${var.account}":
+					return "123456789012"
+				case "${var.region}":
+					return "ap-southeast-2"
+				}
+				return strings.Repeat("y", 20)
+			})
+			if m[1] == "name_prefix" {
+				name += strings.Repeat("0", 26) // the provider's
+			}
+			limit, ok := limits[kind+"."+m[1]]
+			if !ok {
+				limit, ok = limits[kind]
+			}
+			if !ok {
+				t.Errorf("%s: how long may the name of %s be? add it to limits", filepath.Base(file), kind)
+			} else if len(name) > limit {
+				t.Errorf("%s: %s %s has %d characters, and AWS takes %d", filepath.Base(file), kind, name, len(name), limit)
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d names were found", found)
+	}
 }
 
 func TestAWSCron(t *testing.T) {

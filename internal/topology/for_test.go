@@ -198,7 +198,7 @@ func TestNames(t *testing.T) {
 		topo.WebTask(1): "web-1", topo.WebPHP(2): "web-2-php", topo.WebNginx(12): "web-12-nginx",
 		topo.TaskVolume(2): "platen-blog-local-task-2", topo.Secrets(RoleWeb): "platen-blog-local-secrets-web",
 		topo.Repository("nginx"): "platen/blog-nginx", topo.Image("nginx"): "platen/blog-nginx:0123456789ab",
-		topo.Network(NetworkBack): "platen-blog-local-back", topo.AWSName("alb"): "blog-local-alb",
+		topo.Network(NetworkBack): "platen-blog-local-back",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -39,18 +39,8 @@ const (
 	NetworkData  = "data"
 )
 
-// MaxAWSName is the shortest limit among the AWS resources that carry our names: load
-// balancers and target groups allow 32 characters.
-const MaxAWSName = 32
-
 // project is unambiguous because an environment's name has no hyphen.
 func project(site, env string) string { return "platen-" + site + "-" + env }
-
-// AWSName names a resource of this environment on AWS: SITE-ENV-PART, at most MaxAWSName
-// characters.
-func (t Topology) AWSName(part string) string {
-	return Shorten(t.Site+"-"+t.Env+"-"+part, MaxAWSName)
-}
 
 // Shorten returns name when it has at most limit characters, and else its beginning with
 // eight hex digits of its SHA-256: the same name is always shortened the same way, and two
