@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 
 	naming "github.com/google/go-containerregistry/pkg/name"
@@ -56,8 +57,13 @@ func (p *pusher) pushAs(ctx context.Context, l *login, a *artifact, step string)
 		return 0, err
 	}
 	tag := a.repository.Tag(a.tag)
-	if got, err := r.named(ctx, tag); err != nil || got == a.digest {
+	if got, err := r.named(ctx, tag); err != nil {
 		return -1, err
+	} else if got == a.digest {
+		if p.attach(ctx, r, a, step) { // which an earlier push may not have brought to its end
+			return 0, ctx.Err()
+		}
+		return -1, ctx.Err()
 	}
 	var sent int64
 	if got, err := r.named(ctx, a.repository.Digest(a.digest.String())); err != nil {
@@ -67,7 +73,7 @@ func (p *pusher) pushAs(ctx context.Context, l *login, a *artifact, step string)
 			return sent, err
 		}
 	}
-	// Before the tag, which says that all is done.
+	// Before the tag, so that who finds the image finds what belongs to it.
 	p.attach(ctx, r, a, step)
 	err = remote.Put(tag, a.top, r.options(ctx)...)
 	if err != nil && tagIsTaken(err) {
@@ -158,39 +164,74 @@ func (p *pusher) contents(ctx context.Context, r *repository, a *artifact, step 
 	return m.sent, nil
 }
 
-// attach sends what belongs to the images without being part of them. An image runs without its bill
-// of materials, so a registry that takes none is told of, and no more.
-func (p *pusher) attach(ctx context.Context, r *repository, a *artifact, step string) {
+// attach sends what belongs to the images without being part of them, and reports whether anything
+// was lacking and is there now. An image runs without its bill of materials, so a registry that takes
+// none is told of, and no more.
+func (p *pusher) attach(ctx context.Context, r *repository, a *artifact, step string) (sent bool) {
 	for _, attached := range a.attached {
-		err := func() error {
-			digest, err := attached.Digest()
-			if err != nil {
-				return err
-			}
-			if got, err := r.named(ctx, r.Digest(digest.String())); err != nil || got == digest {
-				return err
-			}
-			blobs, err := blobsOf([]v1.Image{attached})
-			if err != nil {
-				return err
-			}
-			for _, b := range blobs {
-				if has, err := r.has(ctx, b.digest); err != nil {
-					return err
-				} else if has {
-					continue
-				}
-				// Nobody waits for its bytes: they are few, and not counted.
-				if err := p.bring(ctx, r, b, &tally{step: step, at: map[v1.Hash]int64{}, total: -1}); err != nil {
-					return err
-				}
-			}
-			return r.put(ctx, attached)
-		}()
+		done, err := p.attachOne(ctx, r, attached, step)
 		if err != nil && ctx.Err() == nil {
 			p.sink.Log(step, "the registry does not take the bill of materials: "+summary(err).Error())
 		}
+		sent = sent || done
 	}
+	return sent
+}
+
+func (p *pusher) attachOne(ctx context.Context, r *repository, attached v1.Image, step string) (sent bool, err error) {
+	digest, err := attached.Digest()
+	if err != nil {
+		return false, err
+	}
+	there, err := r.named(ctx, r.Digest(digest.String()))
+	if err != nil {
+		return false, err
+	}
+	if there == digest {
+		// Its manifest alone is found by nobody: the image must name it, too, and that is a request
+		// of its own to a registry that keeps no such lists.
+		listed, err := r.lists(ctx, attached, digest)
+		if err != nil || listed {
+			return false, err
+		}
+		err = r.put(ctx, attached)
+		return err == nil, err
+	}
+	blobs, err := blobsOf([]v1.Image{attached})
+	if err != nil {
+		return false, err
+	}
+	for _, b := range blobs {
+		if has, err := r.has(ctx, b.digest); err != nil {
+			return false, err
+		} else if has {
+			continue
+		}
+		// Nobody waits for its bytes: they are few, and not counted.
+		if err := p.bring(ctx, r, b, &tally{step: step, at: map[v1.Hash]int64{}, total: -1}); err != nil {
+			return false, err
+		}
+	}
+	err = r.put(ctx, attached)
+	return err == nil, err
+}
+
+// lists reports whether an artifact is listed with its subject: by the registry itself, or under the
+// tag that stands in for that. What has no subject is listed nowhere, and whole as it is.
+func (r *repository) lists(ctx context.Context, attached v1.Image, digest v1.Hash) (bool, error) {
+	m, err := attached.Manifest()
+	if err != nil || m.Subject == nil {
+		return err == nil, err
+	}
+	index, err := remote.Referrers(r.Digest(m.Subject.Digest.String()), r.options(ctx)...)
+	if err != nil {
+		return false, err
+	}
+	all, err := index.IndexManifest()
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(all.Manifests, func(d v1.Descriptor) bool { return d.Digest == digest }), nil
 }
 
 // put puts a manifest under its digest.

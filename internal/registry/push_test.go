@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,19 +262,82 @@ func TestPushAnswerLost(t *testing.T) {
 	}
 }
 
+// billOf is an artifact that has the image for its subject.
+func billOf(t *testing.T, img image.Image) (v1.Image, v1.Hash) {
+	t.Helper()
+	bill := mutate.Subject(mutate.MediaType(imageOf(t, "bill", amd64, layerOf("sbom", 700)).OCI, types.OCIManifestSchema1), v1.Descriptor{
+		MediaType: types.OCIManifestSchema1, Digest: v1.Hash{Algorithm: "sha256", Hex: strings.TrimPrefix(img.Digest, "sha256:")}, Size: 1,
+	}).(v1.Image)
+	digest, err := bill.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bill, digest
+}
+
+// A push that could not attach everything has put the tag all the same: the next one attaches it.
+func TestPushRepeatsWhatWasNotAttached(t *testing.T) {
+	img := imageOf(t, "nginx", amd64, layerOf("a", 5000))
+	bill, digest := billOf(t, img)
+	var uploads atomic.Int64
+	standIn := "/manifests/" + strings.Replace(img.Digest, ":", "-", 1)
+	for name, broken := range map[string]func(r *http.Request) bool{
+		"its blobs": func(r *http.Request) bool {
+			return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/blobs/uploads/") && uploads.Add(1) > 2 // the image's layer and configuration
+		},
+		"its manifest": func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, digest.String())
+		},
+		"its listing": func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, standIn)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t) // a registry of OCI 1.0, which keeps no list of what refers to an image
+			push := func(f fault) ([]report.Event, error) {
+				s.on(f)
+				try := s.try()
+				try.options.Attach = func(image.Image) (v1.Image, error) { return bill, nil }
+				_, err := try.push(context.Background(), img)
+				return try.events, err
+			}
+			if _, err := push(func(w http.ResponseWriter, r *http.Request) bool {
+				if !broken(r) {
+					return false
+				}
+				refuse(w, http.StatusForbidden, "DENIED", "not today")
+				return true
+			}); err != nil {
+				t.Fatal(err)
+			}
+			events, err := push(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := events[len(events)-1]; e.State != report.Done {
+				t.Errorf("the step is %s although something was sent", e.State)
+			}
+			for _, path := range []string{"/manifests/" + digest.String(), standIn} {
+				answer := httptest.NewRecorder()
+				s.inner.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/v2/team/blog-nginx"+path, nil))
+				if answer.Code != http.StatusOK || path == standIn && !strings.Contains(answer.Body.String(), digest.String()) {
+					t.Errorf("%s: %d %s", path, answer.Code, answer.Body)
+				}
+			}
+			if events, err = push(nil); err != nil || events[len(events)-1].State != report.Same || s.count("PUT", "")+s.count("POST", "") != 0 {
+				t.Errorf("the third time: %v, %v, %v", err, events, s.requests)
+			}
+		})
+	}
+}
+
 // What belongs to an image is there before its tag; a registry that does not want it gets the image.
 func TestPushAttaches(t *testing.T) {
 	for _, takes := range []bool{true, false} {
 		t.Run(fmt.Sprint(takes), func(t *testing.T) {
 			s := serve(t)
 			img := imageOf(t, "nginx", amd64, layerOf("a", 5000))
-			bill := mutate.Subject(mutate.MediaType(imageOf(t, "bill", amd64, layerOf("sbom", 700)).OCI, types.OCIManifestSchema1), v1.Descriptor{
-				MediaType: types.OCIManifestSchema1, Digest: v1.Hash{Algorithm: "sha256", Hex: strings.TrimPrefix(img.Digest, "sha256:")}, Size: 1,
-			}).(v1.Image)
-			digest, err := bill.Digest()
-			if err != nil {
-				t.Fatal(err)
-			}
+			bill, digest := billOf(t, img)
 			path := "/v2/team/blog-nginx/manifests/" + digest.String()
 			s.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if !takes && r.Method == http.MethodPut && r.URL.Path == path {
