@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"platen/internal/report"
 )
 
 // Changes as `terraform show -json` writes them.
@@ -59,5 +61,24 @@ func TestAttributesOfAChange(t *testing.T) {
 	long := strings.Repeat("ä", 100)
 	if got := short(long); len([]rune(got)) != longest {
 		t.Errorf("%d characters", len([]rune(got)))
+	}
+}
+
+// Only what a plan takes back was somebody else's doing: 14 → 5 in the file, while AWS filled in a tag,
+// is an edit.
+func TestDriftIsWhatThePlanTakesBack(t *testing.T) {
+	edit := []report.Attribute{{Name: "retention", Old: "14", New: "5"}}
+	for name, c := range map[string]struct {
+		strayed []report.Attribute
+		want    bool
+	}{
+		"nothing strayed":  {nil, false},
+		"something else":   {[]report.Attribute{{Name: "tags", Old: "", New: "x"}}, false},
+		"changed by hand":  {[]report.Attribute{{Name: "retention", Old: "5", New: "14"}}, true},
+		"another of these": {[]report.Attribute{{Name: "retention", Old: "5", New: "30"}}, false},
+	} {
+		if got := takesBack(edit, c.strayed); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/terraform-exec/tfexec"
@@ -62,17 +63,23 @@ func (r *Runner) Plan(ctx context.Context, stack string, o topology.StackRun) (r
 		r.Discard(stack)
 	}
 	found := report.StackPlan{Changes: s.changes, Drift: s.drift, Differs: differs}
-	if o.Look && len(found.Changes) > 0 {
-		if err := r.look(ctx, tf, stack, o.Detail, &found); err != nil {
+	// Only the plan's file says what changes in a resource.
+	if len(found.Changes) > 0 && (o.Look || len(found.Drift) > 0) {
+		file := planFile
+		if o.Look {
+			file = lookFile
+		}
+		if err := r.read(ctx, tf, file, o.Look && o.Detail, &found); err != nil {
 			return report.StackPlan{}, r.failed(ctx, "read the plan of", stack, err, nil)
 		}
 	}
 	return found, nil
 }
 
-// look reads out of the plan's file what changes in each resource.
-func (r *Runner) look(ctx context.Context, tf *tfexec.Terraform, stack string, detail bool, found *report.StackPlan) error {
-	plan, err := tf.ShowPlanFile(ctx, lookFile)
+// read takes out of the plan's file what changes in each resource, and of the drift what the plan
+// takes back: Terraform also reports what AWS itself filled in since, which nobody changed.
+func (r *Runner) read(ctx context.Context, tf *tfexec.Terraform, file string, detail bool, found *report.StackPlan) error {
+	plan, err := tf.ShowPlanFile(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -83,14 +90,28 @@ func (r *Runner) look(ctx context.Context, tf *tfexec.Terraform, stack string, d
 	for i, c := range found.Changes {
 		found.Changes[i].Attributes = at[c.Address]
 	}
+	strayed := map[string][]report.Attribute{}
+	for _, d := range plan.ResourceDrift {
+		strayed[d.Address] = attributes(d.Change)
+	}
+	found.Drift = slices.DeleteFunc(found.Drift, func(d report.Change) bool {
+		return d.Action == "update" && !takesBack(at[d.Address], strayed[d.Address])
+	})
 	if detail {
-		found.Text, err = tf.ShowPlanFileRaw(ctx, lookFile)
+		found.Text, err = tf.ShowPlanFileRaw(ctx, file)
 	}
 	return err
 }
 
 // Discard removes a plan that nobody applies.
 func (r *Runner) Discard(stack string) { _ = os.Remove(filepath.Join(r.Folder, stack, planFile)) }
+
+// takesBack tells whether a plan alters what has strayed.
+func takesBack(planned, strayed []report.Attribute) bool {
+	return slices.ContainsFunc(strayed, func(s report.Attribute) bool {
+		return slices.ContainsFunc(planned, func(p report.Attribute) bool { return p.Name == s.Name && p.Old == s.New })
+	})
+}
 
 // Apply does what Plan planned, and narrates it. When it fails or is interrupted, what was
 // made is in the state, and the next Plan goes on from there.
