@@ -2,10 +2,11 @@
 // fails it, and so does a run with fewer tests than the floor that the repository records.
 // A test that silently stopped running is as bad as one that broke.
 //
-//	gotests -floor tests/floor.txt -- -race ./internal/... -- -timeout 20m ./tests/e2e
+//	gotests -floor tests/floor.txt -- -race ./internal/... -- -timeout 20m ./tests/e2e ++ ./tests/aws
 //
-// Each part after a `--` is one phase: arguments of one `go test`. A phase that fails ends the run.
-// What the tests said is kept in out/tests, a file a phase.
+// Each part after a `--` is one phase: arguments of one `go test`, or of several that run side by
+// side, with a `++` between them. A phase that fails ends the run, when all of it has ended.
+// What the tests said is kept in out/tests, a file a `go test`.
 package main
 
 import (
@@ -20,6 +21,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,7 +45,7 @@ func run(args []string, out io.Writer) int {
 	tally := newTally(out)
 	var failure error
 	for i, phase := range phases {
-		if failure = runPhase(phase, filepath.Join(*keep, fmt.Sprintf("phase-%d.jsonl", i+1)), tally); failure != nil {
+		if failure = runPhase(lanes(phase), filepath.Join(*keep, fmt.Sprintf("phase-%d", i+1)), tally); failure != nil {
 			break
 		}
 	}
@@ -76,7 +78,35 @@ func split(args []string) (own []string, phases [][]string) {
 	return own, phases
 }
 
-func runPhase(args []string, record string, t *tally) error {
+// lanes cuts a phase at each "++".
+func lanes(phase []string) [][]string {
+	all := [][]string{nil}
+	for _, arg := range phase {
+		if arg == "++" {
+			all = append(all, nil)
+			continue
+		}
+		all[len(all)-1] = append(all[len(all)-1], arg)
+	}
+	return all
+}
+
+// runPhase runs the lanes side by side, each to its end: what one says is of use when another fails.
+func runPhase(lanes [][]string, record string, t *tally) error {
+	var wg sync.WaitGroup
+	failures := make([]error, len(lanes))
+	for i, lane := range lanes {
+		name := record + ".jsonl"
+		if len(lanes) > 1 {
+			name = fmt.Sprintf("%s-%d.jsonl", record, i+1)
+		}
+		wg.Go(func() { failures[i] = runLane(lane, name, t) })
+	}
+	wg.Wait()
+	return errors.Join(failures...)
+}
+
+func runLane(args []string, record string, t *tally) error {
 	if err := os.MkdirAll(filepath.Dir(record), 0o755); err != nil {
 		return err
 	}
@@ -116,8 +146,10 @@ type event struct {
 
 type key struct{ pkg, test string }
 
-// tally counts what ran and holds each running test's output until its end is known.
+// tally counts what ran and holds each running test's output until its end is known. Lanes share
+// it, and never run the same package.
 type tally struct {
+	mu                      sync.Mutex
 	out                     io.Writer
 	passed, failed, skipped []key
 	output                  map[key][]string
@@ -145,6 +177,8 @@ func (t *tally) read(r io.Reader) error {
 }
 
 func (t *tally) line(line []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var e event
 	if err := json.Unmarshal(line, &e); err != nil {
 		fmt.Fprintf(t.out, "%s", line)
