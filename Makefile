@@ -78,7 +78,7 @@ test: lint build engine ## everything: checks, unit tests with the race detector
 	PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -floor tests/floor.txt \
 		-- -race -timeout 15m $(UNIT) \
 		-- -timeout 15m ./cmd/platen \
-		-- -timeout 30m -p 1 -parallel 2 ./tests/e2e/... ./tests/php/...
+		-- -timeout 30m -p 1 -parallel 2 ./tests/e2e/... ./tests/php/... ++ -timeout 30m -parallel 8 ./tests/aws/...
 
 .PHONY: test-unit
 test-unit: go ## the tests that need no engine

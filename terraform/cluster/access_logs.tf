@@ -26,7 +26,7 @@ resource "aws_s3_bucket_ownership_controls" "logs" {
 
 # A load balancer writes under S3's own key and no other (AWS, "Access logs for your Application
 # Load Balancer").
-#tfsec:ignore:aws-s3-encryption-customer-key
+#tfsec:ignore:aws-s3-encryption-customer-key As said above.
 resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
   bucket = aws_s3_bucket.logs.id
 

@@ -14,7 +14,7 @@ resource "aws_lb" "this" {
 
   # Behind CloudFront it has no public address at all: a VPC origin reaches it from inside, and
   # no secret header has to stand in a state file.
-  internal = var.cdn #tfsec:ignore:aws-elb-alb-not-public
+  internal = var.cdn #tfsec:ignore:aws-elb-alb-not-public Without a CDN visitors come to it.
   subnets  = var.cdn ? local.shared.private_subnet_ids : local.shared.public_subnet_ids
 
   idle_timeout               = 70
@@ -70,7 +70,7 @@ resource "aws_lb_target_group" "web" {
 resource "aws_lb_listener" "http" {
   load_balancer_arn = aws_lb.this.arn
   port              = 80
-  protocol          = "HTTP" #tfsec:ignore:aws-elb-http-not-used
+  protocol          = "HTTP" #tfsec:ignore:aws-elb-http-not-used It only redirects, where there is a certificate.
 
   dynamic "default_action" {
     for_each = var.domain.name == "" ? [] : ["redirect"]

@@ -134,7 +134,7 @@ resource "aws_rds_cluster_instance" "database" {
   monitoring_interval = 60
   monitoring_role_arn = aws_iam_role.monitoring.arn
 
-  performance_insights_enabled          = local.insights #tfsec:ignore:aws-rds-enable-performance-insights
+  performance_insights_enabled          = local.insights #tfsec:ignore:aws-rds-enable-performance-insights Not on T classes.
   performance_insights_kms_key_id       = local.insights ? local.shared.key_arns["data"] : null
   performance_insights_retention_period = local.insights ? 7 : null # days, the free ones
 }

@@ -14,7 +14,7 @@ resource "aws_ecr_repository" "this" {
   # The images hold Debian's packages and no secret: AWS' own encryption does, and a key of ours
   # would have to be usable by every host that pulls.
   encryption_configuration {
-    encryption_type = "AES256" #tfsec:ignore:aws-ecr-repository-customer-key
+    encryption_type = "AES256" #tfsec:ignore:aws-ecr-repository-customer-key As said above.
   }
 }
 

@@ -23,6 +23,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"platen/internal/terraform"
 )
 
 const (
@@ -83,28 +85,82 @@ var mirror = sync.OnceValue(func() string {
 	return found
 })
 
-// python is one that has moto: the machine's own, or one in the user's cache, where it is installed
-// once.
+// python is one that has moto: the machine's own, or one in the user's cache.
 var python = sync.OnceValues(func() (string, error) {
-	if exec.Command("python3", "-c", "import moto.server").Run() == nil {
-		return "python3", nil
+	cmd := exec.Command("../../scripts/need-moto")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("scripts/need-moto: %w", err)
 	}
+	return strings.TrimSpace(string(out)), nil
+})
+
+// tools is the folder in the user's cache for what these tests need.
+func tools() (string, error) {
 	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "platen-tests"), err
+}
+
+// program is a Terraform that platen takes from PATH: the machine's own, else the one that platen
+// installs, here once for all tests.
+var program = sync.OnceValues(func() (string, error) {
+	folder, err := tools()
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(cache, "platen-tests", "moto-5.2.1")
-	path := filepath.Join(folder, "bin", "python3")
-	if exec.Command(path, "-c", "import moto.server").Run() == nil {
+	found, err := terraform.Find(context.Background(), folder, nil)
+	return found.Path, err
+})
+
+func terraformIn(t *testing.T) string {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tfsec is the scanner, built once.
+var tfsec = sync.OnceValues(func() (string, error) {
+	const module, version = "github.com/aquasecurity/tfsec/cmd/tfsec", "v1.26.0"
+	folder, err := tools()
+	if err != nil {
+		return "", err
+	}
+	folder = filepath.Join(folder, "tfsec-"+version)
+	path := filepath.Join(folder, "tfsec")
+	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	for _, args := range [][]string{{"python3", "-m", "venv", folder}, {path, "-m", "pip", "install", "--quiet", "moto[server]==5.2.1"}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			return "", fmt.Errorf("install moto: %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
+	cmd := exec.Command("go", "install", module+"@"+version)
+	cmd.Env = append(os.Environ(), "GOBIN="+folder, "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build tfsec: %w\n%s", err, out)
 	}
 	return path, nil
 })
+
+// terraformEnv is this process' environment without what would lead to another AWS or change what
+// Terraform does. Terraform's own configuration is written to rc.
+func terraformEnv(t *testing.T, rc string) []string {
+	t.Helper()
+	text := ""
+	if m := mirror(); m != "" {
+		text = fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", m)
+	}
+	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1"}
+	for _, pair := range os.Environ() {
+		if !strings.HasPrefix(pair, "AWS_") && !strings.HasPrefix(pair, "TF_") && !strings.HasPrefix(pair, "XDG_") {
+			env = append(env, pair)
+		}
+	}
+	return env
+}
 
 // emulator starts an AWS and writes the site's file.
 func emulator(t *testing.T, yaml string) *place {
@@ -153,19 +209,10 @@ func emulator(t *testing.T, yaml string) *place {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	rc := filepath.Join(p.folder, "terraform.rc")
-	text := ""
-	if m := mirror(); m != "" {
-		text = fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", m)
-	}
-	p.write("terraform.rc", text)
-	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "AWS_") && !strings.HasPrefix(pair, "TF_") && !strings.HasPrefix(pair, "XDG_") {
-			p.env = append(p.env, pair)
-		}
-	}
+	p.env = terraformEnv(t, filepath.Join(p.folder, "terraform.rc"))
 	p.env = append(p.env, "AWS_ENDPOINT_URL="+p.address, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_MAX_ATTEMPTS=3",
-		"AWS_EC2_METADATA_DISABLED=true", "TF_CLI_CONFIG_FILE="+rc,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"PATH="+filepath.Dir(terraformIn(t))+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"XDG_STATE_HOME="+filepath.Join(p.folder, "state"), "XDG_CACHE_HOME="+filepath.Join(p.folder, "cache"))
 	p.write("platen.yaml", yaml)
 	return p

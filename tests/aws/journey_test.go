@@ -184,7 +184,7 @@ func (p *place) plainTerraform(folder, env string) {
 		{"init", "-input=false", "-no-color"}, {"workspace", "select", env},
 		{"plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", "-var-file=terraform." + env + ".tfvars.json"},
 	} {
-		cmd := p.command(nil, "terraform", args...)
+		cmd := p.command(nil, terraformIn(p.t), args...)
 		cmd.Dir = folder
 		out, err := cmd.CombinedOutput()
 		p.log.Write(out)

@@ -162,7 +162,7 @@ resource "aws_wafv2_web_acl" "this" {
 }
 
 # What was stopped or counted. The name must begin so. No key of ours: this may be another region.
-#tfsec:ignore:aws-cloudwatch-log-group-customer-key
+#tfsec:ignore:aws-cloudwatch-log-group-customer-key As said above.
 resource "aws_cloudwatch_log_group" "this" {
   name              = "aws-waf-logs-${var.name}"
   retention_in_days = var.log_days
