@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/renameio/v2"
 	"github.com/hashicorp/terraform-exec/tfexec"
+	"golang.org/x/sys/unix"
 
 	"platen/internal/report"
 	"platen/internal/topology"
@@ -61,7 +62,11 @@ func (r *Runner) Prepare(ctx context.Context, stacks []topology.Stack, sink repo
 	r.sink = sink
 	for _, s := range stacks {
 		if err := r.write(s); err != nil {
-			return fmt.Errorf("write the stack %s: %w", s.Name, err)
+			err = fmt.Errorf("write the stack %s: %w", s.Name, err)
+			if errors.Is(err, unix.ENOSPC) {
+				err = report.Hint(err, "free some disk space, then run the same command again")
+			}
+			return err
 		}
 		if r.initialised(s) {
 			continue
