@@ -40,8 +40,8 @@ func outline(t topology.Topology, stack string) []report.Change {
 		add("edge", "balancer", "%s", name)
 	case topology.StackData:
 		add("database", "database", "Aurora MySQL %s, a writer and %s", t.Database.Class, several(a.Readers, "reader"))
-		add("sessions", "sessions", "%s with %s", t.Sessions.Class, several(a.SessionReplicas, "replica"))
-		add("objects", "objects", "%s with %s", t.Objects.Class, several(a.ObjectReplicas, "replica"))
+		add("sessions", "sessions", "%s on %s with %s", t.Sessions.Engine, t.Sessions.Class, several(a.SessionReplicas, "replica"))
+		add("objects", "objects", "%s on %s with %s", t.Objects.Engine, t.Objects.Class, several(a.ObjectReplicas, "replica"))
 		add("files", "files", "a file system in three zones; media: %s", t.Files.Media)
 		add("secrets", "secrets", "generated, in Secrets Manager alone")
 		copies, hours := "", topology.BackupHours(a.Backups.Every)

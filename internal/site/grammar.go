@@ -229,6 +229,7 @@ func cacheRule(doc, memory string) *rule {
 		{key: "replicas", rule: span("How many replicas. Default: 2 with size ha for sessions, else 1.", 0, 5)},
 		{key: "class", rule: shaped("The class on AWS. Default: cache.t4g.micro.", `^cache\.[a-z][a-z0-9-]*[0-9][a-z0-9-]*\.(micro|small|medium|large|[0-9]{0,2}xlarge)$`,
 			"a cache class such as cache.r7g.large", 40)},
+		{key: "engine", rule: oneOf("valkey (default), or redis, on AWS only. A store that stands goes from redis to valkey, not back.", "valkey", "redis")},
 		{key: "memory", rule: size("The limit of a local node. Default: "+memory+".", 32*mib, 64*gib)},
 	}}
 }

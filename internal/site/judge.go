@@ -17,6 +17,11 @@ func judge(e entry, n *node, out *findings) {
 		judgeAWS(e, label, n, out)
 	}
 	judgeSessions(n, out)
+	for _, key := range []string{"sessions", "objects"} {
+		if engine := n.get(key, "engine"); target == Local && textOr(engine, "") == "redis" {
+			out.add(engine.position, "write redis in the environments on AWS only", "%s.engine: redis needs target aws: %s is local, and runs valkey", key, label)
+		}
+	}
 	judgeMail(n, target, out)
 	if media := n.get("files", "media"); textOr(media, "") == "s3" {
 		if target == Local {

@@ -253,6 +253,7 @@ func decodeCache(n *node, replicas Range) Cache {
 	return Cache{
 		Replicas: valueOr(n.get("replicas"), replicas),
 		Class:    textOr(n.get("class"), "cache.t4g.micro"),
+		Engine:   textOr(n.get("engine"), "valkey"),
 		Memory:   valueOr(n.get("memory"), 128*mib),
 	}
 }

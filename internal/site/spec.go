@@ -129,7 +129,8 @@ type DatabaseScale struct {
 type Cache struct {
 	Replicas Range
 	Class    string
-	Memory   int64 // bytes
+	Engine   string // valkey | redis; locally valkey
+	Memory   int64  // bytes
 }
 
 // Files says where media live.

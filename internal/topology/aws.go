@@ -346,8 +346,8 @@ func (t Topology) Variables(p Pins) (map[string]any, error) {
 			Database: databaseVariables{
 				Class: t.Database.Class, Capacity: capacityLimits{0.5, most}, Readers: boundsOf(a.Readers), Scale: scaleVariables(t.Database.Scale),
 			},
-			Sessions: sessionsVariables{"valkey", t.Sessions.Class, a.SessionReplicas.Min},
-			Objects:  objectsVariables{"valkey", t.Objects.Class, boundsOf(a.ObjectReplicas)},
+			Sessions: sessionsVariables{t.Sessions.Engine, t.Sessions.Class, a.SessionReplicas.Min},
+			Objects:  objectsVariables{t.Objects.Engine, t.Objects.Class, boundsOf(a.ObjectReplicas)},
 			Media:    t.Files.Media,
 			Backups:  backupsVariables{BackupHours(a.Backups.Every), keepVariables(a.Backups.Keep), copies, a.Backups.CopyTo != ""},
 		},

@@ -268,3 +268,31 @@ func TestCacheClasses(t *testing.T) {
 		}
 	}
 }
+
+// Regression: the engine was valkey, whatever one wrote.
+func TestTheEngineOfACacheIsTheFiles(t *testing.T) {
+	s, err := site.Parse("platen.yaml", []byte(`platen: 1
+name: blog
+admin: {email: ops@example.com}
+environments:
+  prod: {target: aws, account: "123456789012", region: eu-west-1, objects: {engine: redis}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := s.Environment("prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo, err := For(spec, State{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := topo.Variables(Pins{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data := all[StackData].(dataVariables); data.Sessions.Engine != "valkey" || data.Objects.Engine != "redis" {
+		t.Errorf("sessions %s, objects %s", data.Sessions.Engine, data.Objects.Engine)
+	}
+}

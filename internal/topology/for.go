@@ -158,6 +158,7 @@ func (t *Topology) cache(role, policy string, spec site.Cache, keep bool) Cache 
 		Policy: policy,
 		Memory: spec.Memory,
 		Class:  spec.Class,
+		Engine: spec.Engine,
 		Append: keep,
 	}
 	c.Volumes = t.volumesOf(c.Nodes)

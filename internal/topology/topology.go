@@ -87,6 +87,7 @@ type Cache struct {
 	Policy  string   // noeviction | allkeys-lru
 	Memory  int64    // of a node
 	Class   string
+	Engine  string // valkey | redis
 	Append  bool
 	Volumes []string
 }

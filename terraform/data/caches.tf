@@ -33,6 +33,11 @@ resource "aws_elasticache_parameter_group" "sessions" {
     name  = "timeout"
     value = "600"
   }
+
+  # Another engine has another group, and the store leaves this one first.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_elasticache_replication_group" "sessions" {
@@ -83,6 +88,11 @@ resource "aws_elasticache_parameter_group" "objects" {
   parameter {
     name  = "timeout"
     value = "600"
+  }
+
+  # Another engine has another group, and the store leaves this one first.
+  lifecycle {
+    create_before_destroy = true
   }
 }
 
