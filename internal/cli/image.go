@@ -196,7 +196,7 @@ func change(n int64) string {
 
 // printUpdate writes a change once for all architectures.
 func (a *app) printUpdate(u engine.ImageUpdate) {
-	if len(u.Changes) == 0 {
+	if len(u.Changes)+len(u.Archives) == 0 {
 		a.printf("nothing is newer than what platen.lock pins\n")
 	}
 	heading := ""
@@ -220,6 +220,12 @@ func (a *app) printUpdate(u engine.ImageUpdate) {
 			heading = title
 		}
 		c.Arch, c.Security = strings.Join(archs, ", "), false // the heading says it
+		a.printf("  %s\n", c)
+	}
+	if len(u.Archives) > 0 {
+		a.printf("%s\n", a.style.bold("archives"))
+	}
+	for _, c := range u.Archives {
 		a.printf("  %s\n", c)
 	}
 	a.printImages(u.Images)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -59,17 +58,24 @@ func ImageNames() []string {
 // Build makes the images of a site: packages as platen.lock pins them, the files of rootfs, and the
 // site's own plugins and themes. What has not changed comes from the blobs; then neither the
 // archive nor a package is opened. Where the lock does not pin what the images ask for, or when
-// asked to, packages are resolved anew and the lock is written.
+// asked to, packages are resolved anew and the lock is written; in an update only after all was made,
+// with what changed.
 func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_ []image.Image, err error) {
 	recipes, err := b.recipes(r)
 	if err != nil {
 		return nil, err
 	}
-	before, err := readPackageLock(filepath.Join(r.Folder, LockName))
+	file, err := openLock(r)
 	if err != nil {
 		return nil, err
 	}
-	from, err := b.material(ctx, r, sink)
+	before := file.Lock
+	defer func() {
+		if err != nil && r.Update {
+			err = fmt.Errorf("%w (%s is as it was)", err, LockName)
+		}
+	}()
+	from, err := b.material(ctx, r, file, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +88,12 @@ func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_
 	}
 	archive := sync.OnceValues(func() (Archive, error) { return b.Archive(r.Spec.Image.Mirror) })
 	var images []image.Image
-	for i, platform := range r.Platforms {
+	for _, platform := range r.Platforms {
 		arch, linux := strings.CutPrefix(platform, "linux/")
 		if !linux || image.Triplet(arch) == "" {
 			return nil, fmt.Errorf("images of %s are not built: linux/amd64 and linux/arm64 are", platform)
 		}
-		made := &building{request: r, arch: arch, archive: archive, recipes: recipes, from: from, pull: b.Pull, sink: sink}
+		made := &building{request: r, arch: arch, archive: archive, recipes: recipes, from: from, file: file, pull: b.Pull, sink: sink}
 		made.builder = &image.Builder{Arch: arch, Source: made, Blobs: b.Blobs, Rootfs: b.Rootfs}
 		if err := made.pin(ctx); err != nil {
 			return nil, err
@@ -100,11 +106,19 @@ func (b Builder) Build(ctx context.Context, r BuildRequest, sink report.Sink) (_
 			return nil, err
 		}
 		images = append(images, found...)
-		if last := i == len(r.Platforms)-1; last && r.Update && r.Changed != nil {
-			if err := made.changed(ctx, before); err != nil {
-				return nil, err
-			}
-		}
+	}
+	if !r.Update {
+		return images, nil
+	}
+	changes, err := explain(ctx, r, archive, before, file.Lock, sink)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.write(); err != nil {
+		return nil, err
+	}
+	if r.Changed != nil {
+		r.Changed(changes)
 	}
 	return images, nil
 }
@@ -154,12 +168,13 @@ type building struct {
 	archive func() (Archive, error)
 	recipes map[string]image.Recipe
 	from    *material
-	lock    image.Lock
+	file    *lockFile
+	lock    image.Lock // file's, while others may change that
 	builder *image.Builder
 	pull    func(ctx context.Context, name, reference, platform string, s report.Sink) (image.Image, error)
 	sink    report.Sink
 
-	resolved bool // pin has written the lock anew
+	resolved bool // pin has set the lock anew
 }
 
 // all builds in parallel; an image whose layers are another's base comes after it.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,8 +27,8 @@ import (
 
 // archive has one file a package; the version is in it.
 type archive struct {
-	versions map[string]string
-	lacks    string // an architecture that it has nothing of
+	versions map[string]string // by name, or name and architecture
+	lacks    string            // an architecture that it has nothing of
 	mu       sync.Mutex
 	resolved int
 	fetched  map[string]bool
@@ -60,10 +61,11 @@ func (a *archive) Resolve(_ context.Context, arch string, roots, _ []string, kee
 	}
 	var all []image.Package
 	for _, name := range append([]string{"libc6"}, roots...) { // everything depends on it
-		if a.versions[name] == "" {
+		version := cmp.Or(a.versions[name+" "+arch], a.versions[name])
+		if version == "" {
 			return nil, errors.New("there is no package " + name)
 		}
-		p, _ := a.deb(name, a.versions[name], arch)
+		p, _ := a.deb(name, version, arch)
 		if i := slices.IndexFunc(keep, func(k image.Package) bool { return k.Name == name }); i >= 0 {
 			p = keep[i]
 		}
@@ -181,8 +183,8 @@ func TestUpdateTellsWhatChangedAndWhy(t *testing.T) {
 	a.versions["libc6"], a.versions["haproxy"] = "2", "3"
 	r.Update = true
 	var said []string
-	r.Changed = func(changes []image.PackageChange) {
-		for _, c := range changes {
+	r.Changed = func(changes image.LockChanges) {
+		for _, c := range changes.Packages {
 			said = append(said, c.String())
 		}
 	}
@@ -197,6 +199,57 @@ func TestUpdateTellsWhatChangedAndWhy(t *testing.T) {
 		t.Errorf("nginx holds %v", images[0].Packages)
 	}
 }
+
+// A package may be built again for one architecture alone; its changelog says why, whether the images
+// of that were made last, first or not at all.
+func TestUpdateReadsTheChangelogsOfAllArchitectures(t *testing.T) {
+	for _, platforms := range [][]string{{"linux/arm64", "linux/amd64"}, {"linux/amd64", "linux/arm64"}, {"linux/amd64"}} {
+		a := newArchive()
+		b := builder(t, a)
+		r := engine.BuildRequest{Folder: t.TempDir(), Platforms: platforms}
+		mustBuild(t, b, r)
+		a.versions["libc6 arm64"] = "2"
+		r.Update = true
+		var said []string
+		r.Changed = func(changes image.LockChanges) {
+			for _, c := range changes.Packages {
+				said = append(said, c.String())
+			}
+		}
+		mustBuild(t, b, r)
+		if want := []string{"libc6 1 → 2 (arm64), security: CVE-2026-1002"}; !slices.Equal(said, want) {
+			t.Errorf("%v: said %q, want %q", platforms, said, want)
+		}
+	}
+}
+
+// What changed is told with the images. Where they cannot be made nobody is told, so nothing changes.
+func TestAnUpdateThatFailsLeavesTheLock(t *testing.T) {
+	a := newArchive()
+	b := builder(t, a)
+	r := engine.BuildRequest{Folder: t.TempDir(), Platforms: []string{"linux/amd64"}}
+	mustBuild(t, b, r)
+	name := filepath.Join(r.Folder, engine.LockName)
+	before, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.versions["libc6"] = "2"
+	b.Archive = func(string) (engine.Archive, error) { return broken{a}, nil }
+	r.Update, r.Changed = true, func(image.LockChanges) { t.Error("it is told of what did not happen") }
+	_, err = b.Build(context.Background(), r, nil)
+	if err == nil || !strings.Contains(err.Error(), "no data.tar") || !strings.Contains(err.Error(), "platen.lock is as it was") {
+		t.Errorf("got %v", err)
+	}
+	if after, err := os.ReadFile(name); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the lock is (%v):\n%s", err, after)
+	}
+}
+
+// broken resolves, and has nothing that can be opened.
+type broken struct{ *archive }
+
+func (broken) Open(image.Package) (io.ReadCloser, error) { return nil, errors.New("no data.tar") }
 
 func TestLockIsForBothArchitectures(t *testing.T) {
 	a := newArchive()

@@ -47,11 +47,11 @@ type BuildRequest struct {
 	Folder    string   // absolute; relative paths of the spec begin here, and platen.lock lies here
 	Names     []string // all when empty
 	Platforms []string // linux/amd64, linux/arm64; the target's own when empty
-	Update    bool     // resolve packages anew and write platen.lock
+	Update    bool     // resolve packages anew, build, and then write platen.lock
 	Locked    bool     // fail rather than change platen.lock
 	Dry       bool     // leave platen.lock as it is, and say so when it would change
 	// Changed is told what an update changed; nil is told nothing.
-	Changed func([]image.PackageChange)
+	Changed func(image.LockChanges)
 }
 
 // Site says which environment of which site a verb is about.

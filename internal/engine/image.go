@@ -42,15 +42,19 @@ func (e *Engine) ImageList(ctx context.Context, o ImageOptions, sink report.Sink
 
 // ImageUpdate is what an update changed, and the images that came of it.
 type ImageUpdate struct {
-	Changes []image.PackageChange `json:"changes"` // security fixes first
-	Images  []image.Image         `json:"images"`
+	Changes  []image.PackageChange `json:"changes"`  // security fixes first
+	Archives []image.ArchiveChange `json:"archives"` // that come from elsewhere than Debian
+	Images   []image.Image         `json:"images"`
 }
 
-// ImageUpdate resolves all packages anew, writes platen.lock and makes the images.
+// ImageUpdate resolves all packages anew, makes the images, and then writes platen.lock: where one
+// cannot be made, the lock is as it was.
 func (e *Engine) ImageUpdate(ctx context.Context, o ImageOptions, sink report.Sink) (ImageUpdate, error) {
-	u := ImageUpdate{Changes: []image.PackageChange{}}
+	u := ImageUpdate{Changes: []image.PackageChange{}, Archives: []image.ArchiveChange{}}
 	var err error
-	u.Images, err = e.images(ctx, o, func(c []image.PackageChange) { u.Changes = append(u.Changes, c...) }, sink)
+	u.Images, err = e.images(ctx, o, func(c image.LockChanges) {
+		u.Changes, u.Archives = append(u.Changes, c.Packages...), append(u.Archives, c.Archives...)
+	}, sink)
 	return u, err
 }
 
@@ -172,7 +176,7 @@ func (e *Engine) runningImages(ctx context.Context, env *environment) (map[strin
 }
 
 // images builds; changed is for an update, which is told of it.
-func (e *Engine) images(ctx context.Context, o ImageOptions, changed func([]image.PackageChange), sink report.Sink) ([]image.Image, error) {
+func (e *Engine) images(ctx context.Context, o ImageOptions, changed func(image.LockChanges), sink report.Sink) ([]image.Image, error) {
 	spec, folder, _, err := e.load(o.Site)
 	if err != nil {
 		return nil, err

@@ -63,12 +63,8 @@ func elsewhere(s site.Spec) bool {
 }
 
 // material opens all of it, after fetching what comes by address and pinning that in the lock.
-func (b Builder) material(ctx context.Context, r BuildRequest, sink report.Sink) (_ *material, err error) {
-	name := filepath.Join(r.Folder, LockName)
-	lock, err := readPackageLock(name)
-	if err != nil {
-		return nil, err
-	}
+func (b Builder) material(ctx context.Context, r BuildRequest, file *lockFile, sink report.Sink) (_ *material, err error) {
+	lock := file.Lock
 	g := &gathering{Builder: b, request: r, old: lock, sink: sink, material: &material{}}
 	defer func() {
 		if err != nil {
@@ -89,14 +85,13 @@ func (b Builder) material(ctx context.Context, r BuildRequest, sink report.Sink)
 		return g.material, nil
 	}
 	if r.Locked {
-		return nil, report.Hint(fmt.Errorf("%s does not pin the archives that platen.yaml names", name), "run: platen image update")
+		return nil, report.Hint(fmt.Errorf("%s does not pin the archives that platen.yaml names", file.name), "run: platen image update")
 	}
 	if r.Dry {
 		const step = "sources/pin"
 		sink.Step(step, report.Done, fmt.Sprintf("%s would be written: it pins other archives than platen.yaml names", LockName))
-		return g.material, nil
 	}
-	return g.material, writePackageLock(name, next)
+	return g.material, file.set(next)
 }
 
 // gathering is material on its way.
@@ -164,11 +159,7 @@ func (g *gathering) release(ctx context.Context, version string) (image.Download
 	if g.request.Locked {
 		return pinned, report.Hint(fmt.Errorf("%s does not pin WordPress %s", LockName, version), "run: platen image update")
 	}
-	d, err := g.Sources.Release(ctx, version, pinned, g.sink)
-	if err == nil && ok && d.SHA256 != pinned.SHA256 {
-		g.sink.Log("sources/wordpress", fmt.Sprintf("the archive of WordPress %s was replaced: SHA-256 %s became %s", version, pinned.SHA256, d.SHA256))
-	}
-	return d, err
+	return g.Sources.Release(ctx, version, pinned, g.sink)
 }
 
 // addons opens plugins and themes: those in the folder, or those by address.

@@ -8,6 +8,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -113,5 +116,40 @@ func TestAPinnedArchiveIsLookedAtOnlyWhenALayerIsMadeOfIt(t *testing.T) {
 	mustBuild(t, b, r)
 	if p.fetched[p.sha256] != 2 {
 		t.Errorf("without layers it was fetched %d times", p.fetched[p.sha256]-1)
+	}
+}
+
+// A publisher who replaces an archive under its name gives everybody other bytes: that is a change.
+func TestAnUpdateTellsOfAReplacedArchive(t *testing.T) {
+	p, b, r := fromArchives(t)
+	mustBuild(t, b, r)
+	was := p.sha256
+	p.sha256 = strings.Repeat("b2", 32)
+	if got := mustBuild(t, b, r); !slices.Contains(got[1].Packages, "wordpress=6.8.3") {
+		t.Errorf("wordpress holds %v", got[1].Packages)
+	}
+	r.Update = true
+	var got image.LockChanges
+	r.Changed = func(c image.LockChanges) { got = c }
+	mustBuild(t, b, r)
+	want := []image.ArchiveChange{{Name: "wordpress", From: &image.ArchivePin{Version: "6.8.3", SHA256: was}, To: &image.ArchivePin{Version: "6.8.3", SHA256: p.sha256}}}
+	if len(got.Packages) != 0 || !reflect.DeepEqual(got.Archives, want) {
+		t.Errorf("told of %+v", got)
+	}
+	lock, err := os.ReadFile(filepath.Join(r.Folder, engine.LockName))
+	if err != nil || strings.Contains(string(lock), was) || !strings.Contains(string(lock), p.sha256) {
+		t.Errorf("the lock is (%v):\n%s", err, lock)
+	}
+}
+
+func TestImageUpdateAnswersWithReplacedArchives(t *testing.T) {
+	change := image.ArchiveChange{Name: "wordpress", To: &image.ArchivePin{Version: "6.8.3", SHA256: "aa"}}
+	e := &engine.Engine{Build: func(_ context.Context, r engine.BuildRequest, _ report.Sink) ([]image.Image, error) {
+		r.Changed(image.LockChanges{Archives: []image.ArchiveChange{change}})
+		return nil, nil
+	}}
+	u, err := e.ImageUpdate(context.Background(), engine.ImageOptions{Site: engine.Site{Folder: filepath.Join(t.TempDir(), "blog")}}, nil)
+	if err != nil || !slices.Equal(u.Archives, []image.ArchiveChange{change}) {
+		t.Errorf("got %+v, %v", u, err)
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,11 +25,7 @@ func architectures() []string { return []string{"amd64", "arm64"} }
 // pin finds what the images are pinned to, resolving and writing what is not. Packages that were
 // pinned stay at their version, unless the request is to update them.
 func (b *building) pin(ctx context.Context) error {
-	name := filepath.Join(b.request.Folder, LockName)
-	old, err := readPackageLock(name)
-	if err != nil {
-		return err
-	}
+	name, old := b.file.name, b.file.Lock
 	if b.lock = old; !b.request.Update {
 		if err := b.missing(name, old); err != nil {
 			return err
@@ -42,8 +39,9 @@ func (b *building) pin(ctx context.Context) error {
 	}
 	const step = "packages/resolve"
 	b.sink.Step(step, report.Running, b.arch)
-	if b.lock, err = b.resolve(ctx, old); err == nil && !b.request.Dry {
-		err = writePackageLock(name, b.lock)
+	var err error
+	if b.lock, err = b.resolve(ctx, old); err == nil {
+		err = b.file.set(b.lock)
 	}
 	if err != nil {
 		b.sink.Step(step, report.Failed, err.Error())
@@ -55,7 +53,7 @@ func (b *building) pin(ctx context.Context) error {
 		return nil
 	}
 	b.resolved = true
-	if len(old.Architectures[b.arch].Pins()) > 0 && b.request.Changed == nil {
+	if len(old.Architectures[b.arch].Pins()) > 0 && !b.request.Update {
 		for _, c := range changes {
 			b.sink.Log(step, c.String())
 		}
@@ -114,14 +112,14 @@ func (b *building) besides(ctx context.Context) (images []image.Image, err error
 	return images, err
 }
 
-// pinOthers returns the lock with the architectures that nobody asked for, after writing it.
+// pinOthers returns the lock with the architectures that nobody asked for, after setting it.
 func (b *building) pinOthers(ctx context.Context) (image.Lock, error) {
 	lock := b.lock
 	for _, arch := range architectures() {
 		if arch == b.arch || slices.Contains(b.request.Platforms, "linux/"+arch) {
 			continue
 		}
-		other := &building{request: b.request, arch: arch, archive: b.archive, recipes: b.recipes}
+		other := &building{request: b.request, arch: arch, archive: b.archive, recipes: b.recipes, file: b.file}
 		if !b.request.Update && other.whole(lock) {
 			continue
 		}
@@ -134,47 +132,116 @@ func (b *building) pinOthers(ctx context.Context) (image.Lock, error) {
 			continue
 		}
 		lock = next
-		if err := writePackageLock(filepath.Join(b.request.Folder, LockName), lock); err != nil {
+		if err := b.file.set(lock); err != nil {
 			return lock, err
 		}
 	}
 	return lock, nil
 }
 
-// changed tells what an update changed, after the files that changed were fetched: their
-// changelogs say why. A changelog that cannot be read is no reason to fail.
-func (b *building) changed(ctx context.Context, old image.Lock) error {
-	changes := old.Changes(b.lock)
-	archive, err := b.archive()
-	if err != nil {
-		return err
+// explain says in what an update changes the lock, and why, where changelogs do: those of the files
+// that changed, one a source package. The architectures that were built come first, since theirs are
+// at hand. A changelog that cannot be read is no reason to fail.
+func explain(ctx context.Context, r BuildRequest, open func() (Archive, error), old, next image.Lock, sink report.Sink) (image.LockChanges, error) {
+	changes := image.LockChanges{Packages: old.Changes(next), Archives: old.ArchiveChanges(next)}
+	if len(changes.Packages) == 0 {
+		return changes, nil
 	}
-	notes := map[string]image.Notes{} // by source package
-	read := map[string]bool{}
-	for _, c := range changes {
-		p, ok := b.lock.Find(c.Arch, c.Name)
-		if !ok || c.Arch != b.arch || c.From == "" || read[c.Source] {
-			continue
+	archive, err := open()
+	if err != nil {
+		return changes, err
+	}
+	// Of one source, an architecture may have been built again alone: it has a changelog of its own.
+	type step struct{ source, from, to string }
+	notes := map[step]image.Notes{}
+	bySource := map[string]image.Notes{}
+	tried := map[step]bool{}
+	read := func(c image.PackageChange, fetched bool) error {
+		s := step{c.Source, c.From, c.To}
+		p, ok := next.Find(c.Arch, c.Name)
+		_, known := notes[s]
+		if !ok || c.From == "" || known || !fetched && tried[s] {
+			return nil
 		}
+		tried[s] = true
 		err := archive.Fetch(ctx, []image.Package{p}, nil)
-		if err == nil {
-			notes[c.Source], read[c.Source], err = archive.Notes(p, c.From)
+		var n image.Notes
+		if ok = false; err == nil {
+			n, ok, err = archive.Notes(p, c.From)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			b.sink.Log("packages/resolve", err.Error())
+			sink.Log("packages/resolve", err.Error())
+		}
+		if ok {
+			notes[s] = n
+			if _, known := bySource[c.Source]; !known {
+				bySource[c.Source] = n
+			}
+		}
+		return nil
+	}
+	built := func(arch string) bool { return slices.Contains(r.Platforms, "linux/"+arch) }
+	for _, fetched := range []bool{true, false} {
+		for _, c := range changes.Packages {
+			if built(c.Arch) != fetched {
+				continue
+			}
+			if err := read(c, fetched); err != nil {
+				return changes, err
+			}
 		}
 	}
-	for i := range changes {
-		if n := notes[changes[i].Source]; changes[i].From != "" && changes[i].To != "" {
-			changes[i].Security = changes[i].Security || n.Security
-			changes[i].References = n.References
+	for i, c := range changes.Packages {
+		if c.From == "" || c.To == "" {
+			continue
 		}
+		n, ok := notes[step{c.Source, c.From, c.To}]
+		if !ok {
+			n = bySource[c.Source]
+		}
+		changes.Packages[i].Security = c.Security || n.Security
+		changes.Packages[i].References = n.References
 	}
-	image.SortChanges(changes)
-	b.request.Changed(changes)
+	image.SortChanges(changes.Packages)
+	return changes, nil
+}
+
+// lockFile is platen.lock during one build.
+type lockFile struct {
+	name string
+	image.Lock
+	held bool // it is not written when it is set
+}
+
+func openLock(r BuildRequest) (*lockFile, error) {
+	f := &lockFile{name: filepath.Join(r.Folder, LockName), held: r.Dry || r.Update}
+	var err error
+	f.Lock, err = readPackageLock(f.name)
+	return f, err
+}
+
+func (f *lockFile) set(l image.Lock) error {
+	f.Lock = l
+	if f.held {
+		return nil
+	}
+	return f.write()
+}
+
+func (f *lockFile) write() error {
+	data, err := f.Marshal()
+	if err != nil {
+		return err
+	}
+	if old, err := os.ReadFile(f.name); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	if err := renameio.WriteFile(f.name, data, 0o644); err != nil {
+		return fmt.Errorf("write what is pinned: %w", err)
+	}
 	return nil
 }
 
@@ -197,17 +264,6 @@ func readPackageLock(name string) (image.Lock, error) {
 			"take the file from version control, or remove it and run: platen image update")
 	}
 	return l, nil
-}
-
-func writePackageLock(name string, l image.Lock) error {
-	data, err := l.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(name, data, 0o644); err != nil {
-		return fmt.Errorf("write what is pinned: %w", err)
-	}
-	return nil
 }
 
 // resolve pins all images at once: one site has one version of every package. Where what one image

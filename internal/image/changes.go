@@ -22,6 +22,67 @@ type PackageChange struct {
 	References []string `json:"references,omitempty"` // CVE-2025-1234, DSA-5678-1 …
 }
 
+// LockChanges is all in which two locks differ.
+type LockChanges struct {
+	Packages []PackageChange // security fixes first
+	Archives []ArchiveChange
+}
+
+// ArchiveChange is one file from elsewhere than Debian that differs between two locks; From or To is
+// nil for one that is new or gone.
+type ArchiveChange struct {
+	Name string      `json:"name"` // wordpress, plugins/newsletter, themes/…
+	From *ArchivePin `json:"from,omitempty"`
+	To   *ArchivePin `json:"to,omitempty"`
+}
+
+// ArchivePin is what an archive is pinned to. Its address is left out: it may hold a licence key.
+type ArchivePin struct {
+	Version string `json:"version,omitempty"` // of WordPress
+	SHA256  string `json:"sha256"`
+}
+
+// Replaced reports that the same name and version has other bytes now: nobody asked for that.
+func (c ArchiveChange) Replaced() bool {
+	return c.From != nil && c.To != nil && c.From.Version == c.To.Version
+}
+
+// String is the change as a line for people.
+func (c ArchiveChange) String() string {
+	label := func(p *ArchivePin) string { return strings.TrimSpace(c.Name + " " + p.Version) }
+	switch {
+	case c.From == nil:
+		return fmt.Sprintf("%s is new, SHA-256 %s", label(c.To), c.To.SHA256)
+	case c.To == nil:
+		return label(c.From) + " is gone"
+	case c.Replaced():
+		return fmt.Sprintf("%s was replaced by its publisher: SHA-256 %s became %s", label(c.To), c.From.SHA256, c.To.SHA256)
+	}
+	return fmt.Sprintf("%s → %s, SHA-256 %s", label(c.From), c.To.Version, c.To.SHA256)
+}
+
+// ArchiveChanges lists the archives in which next differs, by name.
+func (l Lock) ArchiveChanges(next Lock) []ArchiveChange {
+	pins := func(l Lock) map[string]*ArchivePin {
+		all := map[string]*ArchivePin{}
+		for _, d := range l.Archives {
+			all[d.Name] = &ArchivePin{d.Version, d.SHA256}
+		}
+		return all
+	}
+	old, updated := pins(l), pins(next)
+	both := maps.Clone(old)
+	maps.Copy(both, updated)
+	var out []ArchiveChange
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		from, to := old[name], updated[name]
+		if from == nil || to == nil || *from != *to {
+			out = append(out, ArchiveChange{name, from, to})
+		}
+	}
+	return out
+}
+
 // String is the change as a line for people.
 func (c PackageChange) String() string {
 	var text string

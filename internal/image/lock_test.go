@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,6 +50,36 @@ func TestLockTellsWhatChanged(t *testing.T) {
 	}
 	if want := []string{"new 1 is new (amd64)", "old 1 is gone (amd64)", "up 1 → 2 (amd64)"}; !reflect.DeepEqual(lines, want) {
 		t.Errorf("got %q, want %q", lines, want)
+	}
+}
+
+func TestLockTellsWhichArchivesChanged(t *testing.T) {
+	of := func(pins ...image.Download) image.Lock { return image.Lock{Archives: pins} }
+	wordpress := func(version, sum string) image.Download {
+		return image.Download{Name: "wordpress", Version: version, URL: "https://example.com/w?licence=s3cret", SHA256: sum}
+	}
+	shop := image.Download{Name: "plugins/shop", URL: "https://example.com/s", SHA256: "cc"}
+	for _, c := range []struct {
+		before, after image.Lock
+		want, json    string
+	}{
+		{of(wordpress("6.8.3", "aa"), shop), of(shop, wordpress("6.8.3", "aa")), "", "null"},
+		{of(wordpress("6.8.3", "aa")), of(wordpress("6.8.3", "bb")), "wordpress 6.8.3 was replaced by its publisher: SHA-256 aa became bb",
+			`[{"name":"wordpress","from":{"version":"6.8.3","sha256":"aa"},"to":{"version":"6.8.3","sha256":"bb"}}]`},
+		{of(wordpress("6.8.2", "aa")), of(wordpress("6.8.3", "bb")), "wordpress 6.8.2 → 6.8.3, SHA-256 bb",
+			`[{"name":"wordpress","from":{"version":"6.8.2","sha256":"aa"},"to":{"version":"6.8.3","sha256":"bb"}}]`},
+		{of(), of(shop), "plugins/shop is new, SHA-256 cc", `[{"name":"plugins/shop","to":{"sha256":"cc"}}]`},
+		{of(shop), of(), "plugins/shop is gone", `[{"name":"plugins/shop","from":{"sha256":"cc"}}]`},
+	} {
+		changes := c.before.ArchiveChanges(c.after)
+		var lines []string
+		for _, one := range changes {
+			lines = append(lines, one.String())
+		}
+		text, err := json.Marshal(changes)
+		if got := strings.Join(lines, "\n"); err != nil || got != c.want || string(text) != c.json {
+			t.Errorf("got %s, %s (%v), want %s, %s", got, text, err, c.want, c.json)
+		}
 	}
 }
 
