@@ -53,7 +53,7 @@ var core = []string{
 // cobra stays in cli, so that a verb can be called, and tested, without a command line.
 var notCobra = []ban{{"github.com/spf13/...", "flags end in internal/cli: a verb takes an options struct"}}
 
-var adapter = rule{own: slices.Concat(core, []string{"rootfs/..."}), forbid: notCobra}
+var adapter = rule{own: slices.Concat(core, []string{"rootfs/...", "internal/retry"}), forbid: notCobra}
 
 // mayImport is the table. Test files are judged by it too, but for what testing needs (see allowInTests).
 var mayImport = map[string]rule{
@@ -76,6 +76,9 @@ var mayImport = map[string]rule{
 	"internal/load":      adapter,
 	"internal/archive":   adapter,
 	"internal/source":    adapter,
+
+	// What the clients among them share.
+	"internal/retry": {std: true},
 
 	// The engine decides and calls; it declares the interfaces that adapters satisfy.
 	"internal/engine": {own: core, forbid: append(slices.Clone(notCobra),

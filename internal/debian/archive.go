@@ -4,6 +4,7 @@
 package debian
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+
+	"platen/internal/retry"
 )
 
 // Options say which archive to read and where to keep what was read.
@@ -24,6 +27,8 @@ type Options struct {
 	Now func() time.Time
 	// RetryWait is the pause before the second attempt; it doubles with each. 0 = 500 ms.
 	RetryWait time.Duration
+	// Wait pauses between attempts; nil = the clock.
+	Wait func(context.Context, time.Duration) error
 	// Stall is how long a connection may be silent before it counts as lost. 0 = 30 s.
 	Stall time.Duration
 	// Snapshot is the base URL of the service that still has what a mirror dropped;
@@ -65,6 +70,9 @@ func New(o Options) (*Archive, error) {
 	}
 	if o.RetryWait == 0 {
 		o.RetryWait = 500 * time.Millisecond
+	}
+	if o.Wait == nil {
+		o.Wait = retry.Wait
 	}
 	if o.Stall == 0 {
 		o.Stall = 30 * time.Second

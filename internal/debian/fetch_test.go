@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -272,6 +273,47 @@ func TestADamagedCacheIsNoticedAndFetchedAgain(t *testing.T) {
 	}
 	if !holds(t, a, packages[0], "./usr/share/big") {
 		t.Error("the file is not in it")
+	}
+}
+
+// A busy mirror says when to come again; one that asks for an hour is not waited for that long.
+func TestFetchWaitsAsLongAsItIsAskedTo(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		after  string
+		want   []time.Duration
+	}{
+		{429, "7", []time.Duration{7 * time.Second, 7 * time.Second}},
+		{503, "3600", []time.Duration{time.Minute, time.Minute}},
+		{503, "0", []time.Duration{time.Millisecond, 2 * time.Millisecond}},
+		{503, "", []time.Duration{time.Millisecond, 2 * time.Millisecond}},
+	} {
+		for _, path := range []string{".deb", "/InRelease"} {
+			from := debiantest.New(t, big)
+			var mu sync.Mutex
+			var waits []time.Duration
+			_, packages := pinned(t, from, []string{"big"})
+			a := open(t, from, func(o *debian.Options) {
+				o.Wait = func(_ context.Context, d time.Duration) error {
+					mu.Lock()
+					defer mu.Unlock()
+					waits = append(waits, d)
+					return nil
+				}
+			})
+			do := func() error { return a.Fetch(context.Background(), packages, nil) }
+			if path == "/InRelease" {
+				path = "/trixie/InRelease" // the others are asked for at the same time
+				do = func() error {
+					_, err := a.Resolve(context.Background(), "amd64", []string{"big"}, nil, nil, nil)
+					return err
+				}
+			}
+			from.Fault(debiantest.Fault{Path: path, Status: tt.status, RetryAfter: tt.after, Times: 2})
+			if err := do(); err != nil || !slices.Equal(waits, tt.want) {
+				t.Errorf("%d with Retry-After %q to %s: waited %v (%v), want %v", tt.status, tt.after, path, waits, err, tt.want)
+			}
+		}
 	}
 }
 

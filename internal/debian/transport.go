@@ -11,10 +11,14 @@ import (
 	"time"
 
 	"platen/internal/report"
+	"platen/internal/retry"
 )
 
 // attempts is how often in a row a request may fail without having brought a byte more.
 const attempts = 4
+
+// longestWait bounds what a server may ask for with Retry-After.
+const longestWait = time.Minute
 
 func newClient() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
@@ -28,6 +32,7 @@ func newClient() *http.Client {
 type statusError struct {
 	url  string
 	code int
+	wait time.Duration // Retry-After
 }
 
 func (e *statusError) Error() string {
@@ -92,7 +97,9 @@ func (a *Archive) request(ctx context.Context, url string, offset int64) (*http.
 		alive: func() { timer.Reset(a.o.Stall) }}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
 		resp.Body.Close()
-		return nil, &statusError{url, resp.StatusCode}
+		failed := &statusError{url: url, code: resp.StatusCode}
+		failed.wait, _ = retry.After(resp)
+		return nil, failed
 	}
 	return resp, nil
 }
@@ -160,19 +167,17 @@ func (a *Archive) getOnce(ctx context.Context, url string, limit int64) ([]byte,
 	return buf.Bytes(), nil
 }
 
-// pause waits before attempt n (0 is the first); the wait doubles each time.
-func (a *Archive) pause(ctx context.Context, n int, _ error) error {
+// pause waits before attempt n (0 is the first); the wait doubles each time, and is at least what the
+// server asked for when the one before failed.
+func (a *Archive) pause(ctx context.Context, n int, last error) error {
 	if n == 0 {
 		return context.Cause(ctx)
 	}
-	timer := time.NewTimer(a.o.RetryWait << (n - 1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	wait := a.o.RetryWait << (n - 1)
+	if status := (*statusError)(nil); errors.As(last, &status) {
+		wait = max(wait, min(status.wait, longestWait))
 	}
+	return a.o.Wait(ctx, wait)
 }
 
 // mirrorHint says what to do about a mirror that does not answer or answers wrongly.

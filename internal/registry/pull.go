@@ -19,6 +19,7 @@ import (
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/retry"
 )
 
 // PullOptions say which image comes from where and as whom.
@@ -44,7 +45,7 @@ func Pull(ctx context.Context, c *Cache, o PullOptions, sink report.Sink) (image
 		return image.Image{}, fmt.Errorf("pull image %s: %w", o.Name, err)
 	}
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = retry.Wait
 	}
 	if o.Transport == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()

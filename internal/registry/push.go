@@ -19,6 +19,7 @@ import (
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/retry"
 )
 
 // PushOptions say where images go and as whom.
@@ -61,7 +62,7 @@ const (
 // registry knows how. It tells the sink under push/IMAGE.
 func Push(ctx context.Context, o PushOptions, images []image.Image, sink report.Sink) (map[string]string, error) {
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = retry.Wait
 	}
 	if o.Jobs == 0 {
 		o.Jobs = defaultJobs
@@ -207,16 +208,4 @@ func join(images []image.Image) (v1.ImageIndex, error) {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img.OCI, Descriptor: v1.Descriptor{Platform: platform}})
 	}
 	return index, nil
-}
-
-// wait is Wait by the clock.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -12,9 +12,10 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"platen/internal/retry"
 )
 
 const (
@@ -182,7 +183,7 @@ func pauseFor(answer *http.Response, attempt int) (time.Duration, error) {
 	if answer == nil {
 		return pause, nil
 	}
-	asked, ok := retryAfter(answer)
+	asked, ok := retry.After(answer)
 	if !ok {
 		return pause, nil
 	}
@@ -190,23 +191,6 @@ func pauseFor(answer *http.Response, attempt int) (time.Duration, error) {
 		return 0, &tooLongError{answer.Status, asked}
 	}
 	return asked, nil
-}
-
-// retryAfter reads seconds, or a date: then against the clock of the answer.
-func retryAfter(answer *http.Response) (time.Duration, bool) {
-	text := answer.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second, true
-	}
-	then, err := http.ParseTime(text)
-	if err != nil {
-		return 0, false
-	}
-	now, err := http.ParseTime(answer.Header.Get("Date"))
-	if err != nil {
-		return 0, false
-	}
-	return max(then.Sub(now), 0), true
 }
 
 // failure is what went wrong, in a few words.

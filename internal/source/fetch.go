@@ -19,6 +19,7 @@ import (
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/retry"
 )
 
 // attempts is how often in a row a request may fail without having brought a byte more.
@@ -217,12 +218,8 @@ func (s *Sources) again(ctx context.Context, try func() (reached int64, err erro
 		if status := (*statusError)(nil); errors.As(err, &status) {
 			wait = max(wait, min(status.wait, longestWait))
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		if err := s.o.Wait(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
@@ -309,9 +306,7 @@ func (s *Sources) request(ctx context.Context, address string, offset int64, eta
 	resp.Body = &body{ReadCloser: resp.Body, ctx: ctx, stalled: stalled, stop: stop, alive: func() { timer.Reset(s.o.Stall) }}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusPartialContent {
 		failed := &statusError{url: shown(address), code: resp.StatusCode}
-		if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-			failed.wait = time.Duration(seconds) * time.Second
-		}
+		failed.wait, _ = retry.After(resp)
 		return nil, errors.Join(failed, resp.Body.Close())
 	}
 	return resp, nil

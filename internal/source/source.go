@@ -3,6 +3,7 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"platen/internal/image"
 	"platen/internal/report"
+	"platen/internal/retry"
 )
 
 // ReleasesEnv names another place of the official archives: a mirror of one's own.
@@ -31,6 +33,7 @@ type Options struct {
 	Stall     time.Duration // how long a server may be silent; 0 = 30 s
 	RetryWait time.Duration // before the second attempt, doubled after each; 0 = 500 ms
 	Transport http.RoundTripper
+	Wait      func(context.Context, time.Duration) error // pauses between attempts; nil = the clock
 }
 
 // Sources fetches and opens archives. It is safe for concurrent use, also by several processes.
@@ -55,6 +58,9 @@ func New(o Options) *Sources {
 	}
 	if o.RetryWait == 0 {
 		o.RetryWait = 500 * time.Millisecond
+	}
+	if o.Wait == nil {
+		o.Wait = retry.Wait
 	}
 	if o.Transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()

@@ -19,6 +19,8 @@ type Fault struct {
 	Stall   bool            // send half, then nothing more
 	Hold    <-chan struct{} // answer only after this is closed
 
+	RetryAfter string // with a Status: when to ask again
+
 	NoRange bool // with or without one of them: ignore the Range header
 }
 
@@ -56,6 +58,9 @@ func (f *Fault) apply(w http.ResponseWriter, r *http.Request, data []byte) (http
 	}
 	switch {
 	case f.Status != 0:
+		if f.RetryAfter != "" {
+			w.Header().Set("Retry-After", f.RetryAfter)
+		}
 		http.Error(w, "fault", f.Status)
 		return nil, nil
 	case f.Cut > 0:
