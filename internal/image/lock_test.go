@@ -3,6 +3,7 @@ package image_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -126,5 +127,47 @@ func TestLocksThatCannotBeTrustedAreRefused(t *testing.T) {
 				t.Errorf("got %v, want something of %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestArchivesThatCannotBeTrustedAreRefused(t *testing.T) {
+	good := image.Lock{Archives: []image.Download{
+		{Name: "plugins/shop", URL: "https://example.com/shop.zip", SHA256: strings.Repeat("cd", 32), Size: 9},
+		{Name: "wordpress", Version: "6.8.3", URL: "https://example.com/w.tar.gz", SHA256: strings.Repeat("ab", 32), Size: 7},
+	}}
+	data, err := good.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := image.ParseLock(data); err != nil {
+		t.Fatalf("%v\n%s", err, data)
+	}
+	line := func(text string) string {
+		before, _, found := strings.Cut(string(data), text)
+		if !found {
+			t.Fatalf("no %q in\n%s", text, data)
+		}
+		return fmt.Sprintf("line %d: ", strings.Count(before, "\n")+1)
+	}
+	for name, c := range map[string]struct{ old, new, want string }{
+		"a sum that is none":    {strings.Repeat("ab", 32), "latest", line(strings.Repeat("ab", 32)) + `archive "wordpress" "latest" is not a SHA-256`},
+		"a sum in capitals":     {strings.Repeat("cd", 32), strings.Repeat("CD", 32), line(strings.Repeat("cd", 32)) + `archive "plugins/shop" "CDCD`},
+		"no size":               {"    size: 7\n", "", `archive "wordpress" cannot be 0 bytes`},
+		"a negative size":       {"size: 7", "size: -7", line("size: 7") + `archive "wordpress" cannot be -7 bytes`},
+		"an absurd size":        {"size: 9", "size: 9000000000000", line("size: 9") + `archive "plugins/shop" cannot be 9000000000000 bytes`},
+		"another kind of place": {"https://example.com/w", "file:///etc/w", line("https://example.com/w") + `archive "wordpress" has no address`},
+		"no name":               {"name: wordpress", `name: ""`, line("name: wordpress") + `archive "" has no name`},
+		"a key that is unknown": {"size: 7", "size: 7\n    mirror: x", "unknown field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := image.ParseLock(bytes.Replace(data, []byte(c.old), []byte(c.new), 1))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want something of %q", err, c.want)
+			}
+		})
+	}
+	both := strings.NewReplacer("size: 7", "size: -7", "size: 9", "size: -9").Replace(string(data))
+	if _, err := image.ParseLock([]byte(both)); err == nil || !strings.Contains(err.Error(), line("size: 7")) || !strings.Contains(err.Error(), line("size: 9")) {
+		t.Errorf("of two faults: %v", err)
 	}
 }

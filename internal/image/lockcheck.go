@@ -29,6 +29,22 @@ const maxPackage = 2 << 30
 func (l Lock) check(data []byte) error {
 	where := locator(data)
 	var errs []error
+	for i, d := range l.Archives {
+		for _, c := range []struct {
+			key string
+			ok  bool
+			why string
+		}{
+			{"name", d.Name != "", "has no name"},
+			{"url", strings.HasPrefix(d.URL, "https://") || strings.HasPrefix(d.URL, "http://"), "has no address: https://… or http://…"},
+			{"sha256", isSHA256(d.SHA256), fmt.Sprintf("%q is not a SHA-256: 64 hexadecimal digits", d.SHA256)},
+			{"size", d.Size > 0 && d.Size <= maxPackage, fmt.Sprintf("cannot be %d bytes long", d.Size)},
+		} {
+			if !c.ok {
+				errs = append(errs, fmt.Errorf("%sarchive %q %s", where(fmt.Sprintf("$.archives[%d].%s", i, c.key)), d.Name, c.why))
+			}
+		}
+	}
 	for _, arch := range slices.Sorted(maps.Keys(l.Architectures)) {
 		a := l.Architectures[arch]
 		at := "$.architectures." + arch
