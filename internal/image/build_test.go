@@ -314,6 +314,9 @@ func TestRefusesPluginsThatCouldLeaveTheirFolder(t *testing.T) {
 		"Case.php":       {},
 		"case.php":       {},
 		"root":           {Mode: fs.ModeSetuid | 0o755},
+		"group":          {Mode: fs.ModeSetgid | 0o755},
+		"shared":         {Mode: fs.ModeDir | fs.ModeSetgid | 0o775},
+		"shared/a.php":   {},
 		"pipe":           {Mode: fs.ModeNamedPipe},
 		".git/config":    {},
 	})}}
@@ -321,12 +324,12 @@ func TestRefusesPluginsThatCouldLeaveTheirFolder(t *testing.T) {
 	if err == nil {
 		t.Fatal("built")
 	}
-	for _, want := range []string{"leaves.php: a link that leaves", "absolute.php: a link that leaves", "differs from Case.php only in", "root: is set-user-id", "pipe: neither file"} {
+	for _, want := range []string{"leaves.php: a link that leaves", "absolute.php: a link that leaves", "differs from Case.php only in", "root: is set-user-id", "group: is set-user-id or set-group-id", "pipe: neither file"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	for _, no := range []string{"inner/link.php", ".git"} {
+	for _, no := range []string{"inner/link.php", ".git", "shared"} {
 		if strings.Contains(err.Error(), no) {
 			t.Errorf("%q complains of %s", err, no)
 		}

@@ -163,7 +163,7 @@ func walk(label string, files fs.FS, from, to string) ([]entry, error) {
 		if err != nil {
 			return err
 		}
-		if info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+		if mode := info.Mode(); mode&fs.ModeSetuid != 0 || mode&fs.ModeSetgid != 0 && !d.IsDir() { // of a folder it only says who inherits
 			bad(p, "is set-user-id or set-group-id")
 		}
 		at := path.Join(to, p)

@@ -63,6 +63,9 @@ func tarOf(t testing.TB, entries ...packed) []byte {
 		if e.mode&fs.ModeSetuid != 0 {
 			h.Mode |= 0o4000
 		}
+		if e.mode&fs.ModeSetgid != 0 {
+			h.Mode |= 0o2000
+		}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,8 @@ var hostile = map[string]struct {
 	"a file below a file":              {[]packed{{name: "a/x"}, {name: "a/x/y"}}, "no folder"},
 	"a link in the place of a folder":  {[]packed{{name: "a/x/y"}, {name: "a/x", mode: fs.ModeSymlink, link: "z"}}, "is there twice"},
 	"a set-user-id file":               {[]packed{{name: "a/su", mode: 0o755 | fs.ModeSetuid}}, "set-user-id"},
+	"a set-group-id file":              {[]packed{{name: "a/sg", mode: 0o755 | fs.ModeSetgid}}, "set-group-id"},
+	"a set-user-id folder":             {[]packed{{name: "a/d/", mode: 0o755 | fs.ModeDir | fs.ModeSetuid}}, "set-user-id"},
 	"a file twice":                     {[]packed{{name: "a/x", text: "good"}, {name: "a/x", text: "evil"}}, "is there twice"},
 	"two files but for case":           {[]packed{{name: "a/Read"}, {name: "a/read"}}, "upper and lower case"},
 	"two folders but for case":         {[]packed{{name: "a/Read/x"}, {name: "a/read/y"}}, "upper and lower case"},
@@ -75,6 +77,17 @@ func TestHostileArchivesAreRefusedWithTheReason(t *testing.T) {
 				t.Errorf("got %v, %v: want something of %q", all, err, c.want)
 			}
 		})
+	}
+}
+
+// A folder that several people write to often is set-group-id: it says whose a new file is, no more.
+func TestASetGroupIDFolderIsTaken(t *testing.T) {
+	entries := []packed{{name: "a/d/", mode: 0o775 | fs.ModeDir | fs.ModeSetgid}, {name: "a/d/x", text: "x"}}
+	if _, all, err := readZip(zipOf(t, entries...), source.DefaultLimits); err != nil || all["d/x"] != "x" {
+		t.Errorf("zip: %v, %v", all, err)
+	}
+	if all, err := readTar(tarOf(t, entries...), source.DefaultLimits); err != nil || all["a/d/x"] != "x" {
+		t.Errorf("tar: %v, %v", all, err)
 	}
 }
 
