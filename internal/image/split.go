@@ -16,7 +16,7 @@ import (
 // images, with configurations and bills of materials, below a megabyte together.
 const (
 	// bucketSize is how large one of them may become, packed, by weight's estimate.
-	bucketSize = 320 << 10
+	bucketSize = 256 << 10
 	// An image has at most 127 layers on Docker's overlay2 (its maxDepth is 128, and the container's
 	// own is one). The recipes need a dozen; these are shared out among what the site brings.
 	mostSiteLayers   = 64
