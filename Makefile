@@ -100,6 +100,7 @@ floor: ## take the last full run's number of tests as the least that a run must 
 .PHONY: prove
 prove: build engine fuzz ## the long proofs; writes docs/performance.md and .json
 	@scripts/need-qemu
+	@scripts/need-registry
 	@PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -- -tags prove -timeout 80m ./tests/prove/...
 
 .PHONY: fuzz
