@@ -33,7 +33,7 @@ func buildImages(ctx context.Context, r engine.BuildRequest, sink report.Sink) (
 	b := engine.Builder{Blobs: blobs, Rootfs: rootfs.FS, Sources: sources, Archive: func(mirror string) (engine.Archive, error) {
 		return openArchive(folder, mirror)
 	}, Pull: func(ctx context.Context, name, reference, platform string, sink report.Sink) (image.Image, error) {
-		return registry.Pull(ctx, blobs, registry.PullOptions{Name: name, Reference: reference, Platform: platform}, sink)
+		return pullImage(ctx, blobs, name, reference, platform, sink)
 	}}
 	return b.Build(ctx, r, sink)
 }

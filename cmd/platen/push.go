@@ -26,3 +26,8 @@ func pushImages(ctx context.Context, r engine.PushRequest, images []image.Image,
 		Repository: r.Repository, Tag: r.Tag, Auth: auth, Attach: image.Image.Attachment,
 	}, images, sink)
 }
+
+// pullImage brings an image here as whoever would push it: from ECR with a token of its own.
+func pullImage(ctx context.Context, blobs *registry.Cache, name, reference, platform string, sink report.Sink) (image.Image, error) {
+	return registry.Pull(ctx, blobs, registry.PullOptions{Name: name, Reference: reference, Platform: platform, AuthOf: aws.RegistryToken}, sink)
+}

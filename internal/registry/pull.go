@@ -31,6 +31,9 @@ type PullOptions struct {
 	Auth      func(ctx context.Context) (user, password string, err error)
 	Transport http.RoundTripper
 	Wait      func(context.Context, time.Duration) error
+	// AuthOf finds the Auth of a registry by its host, when it has to be asked; nil, or an Auth that is
+	// nil, is Docker's configuration.
+	AuthOf func(ctx context.Context, host string) (func(context.Context) (user, password string, err error), error)
 }
 
 // manifestLimit is far above any real manifest or configuration; registries take 4 MiB.
@@ -53,11 +56,10 @@ func Pull(ctx context.Context, c *Cache, o PullOptions, sink report.Sink) (image
 		defer own.CloseIdleConnections()
 		o.Transport = own
 	}
-	l := newLogin(ref.Context(), o.Auth)
-	p := &puller{PullOptions: o, cache: c, ref: ref, sink: sink, step: "images/" + o.Name, login: l}
+	p := &puller{PullOptions: o, cache: c, ref: ref, sink: sink, step: "images/" + o.Name, login: newLogin(ref.Context(), o.Auth)}
 	img, err := p.pull(ctx)
 	if err != nil {
-		return img, fmt.Errorf("pull image %s: %s: %w", o.Name, o.Reference, l.explainPull(err))
+		return img, fmt.Errorf("pull image %s: %s: %w", o.Name, o.Reference, p.login.explainPull(err))
 	}
 	return img, nil
 }
@@ -187,6 +189,13 @@ func (p *puller) connect(ctx context.Context) error {
 		return nil
 	}
 	p.sink.Step(p.step, report.Running, "from "+p.ref.Context().Name())
+	if p.AuthOf != nil {
+		auth, err := p.AuthOf(ctx, p.ref.RegistryStr())
+		if err != nil {
+			return err
+		}
+		p.login = newLogin(p.ref.Context(), auth)
+	}
 	carrier := &carrier{inner: p.Transport, login: p.login, wait: p.Wait, say: func(line string) { p.sink.Log(p.step, line) }}
 	authorized, err := transport.NewWithContext(ctx, p.ref.Context().Registry, p.login,
 		transport.NewUserAgent(carrier, "platen"), []string{p.ref.Scope(transport.PullScope)})

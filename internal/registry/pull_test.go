@@ -273,3 +273,37 @@ func TestPullWithDockersCredentials(t *testing.T) {
 		})
 	}
 }
+
+// ECR's token costs a request, and looking for credentials costs more: only who asks the registry does.
+func TestPullFindsCredentialsWhenItAsks(t *testing.T) {
+	s, c := serve(t), newPullCache(t)
+	img := whole(t, "nginx", amd64, "one")
+	references, err := s.try().push(context.Background(), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") == basicOf("AWS", "token") {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "")
+		return true
+	})
+	var asked []string
+	for range 2 {
+		_, err := Pull(context.Background(), c, PullOptions{
+			Name: "nginx", Reference: references["nginx"], Platform: amd64,
+			AuthOf: func(_ context.Context, host string) (func(context.Context) (string, string, error), error) {
+				asked = append(asked, host)
+				return func(context.Context) (string, string, error) { return "AWS", "token", nil }, nil
+			},
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := strings.TrimPrefix(s.URL, "http://"); len(asked) != 1 || asked[0] != want {
+		t.Errorf("credentials were looked for at %v, want once at %s", asked, want)
+	}
+}
