@@ -146,7 +146,12 @@ func (img Image) Attachment() (v1.Image, error) {
 		return nil, fmt.Errorf("attach the bill of materials of image %s: %w", img.Name, err)
 	}
 	subject.Platform, subject.Annotations = nil, nil
-	layer := static.NewLayer(text, SBOMType)
+	// Without the spaces for people: it goes with every push, and would be half of a small one.
+	var packed bytes.Buffer
+	if err := json.Compact(&packed, text); err != nil {
+		return nil, fmt.Errorf("attach the bill of materials of image %s: %w", img.Name, err)
+	}
+	layer := static.NewLayer(packed.Bytes(), SBOMType)
 	descriptor, err := partial.Descriptor(layer)
 	if err != nil {
 		return nil, fmt.Errorf("attach the bill of materials of image %s: %w", img.Name, err)
