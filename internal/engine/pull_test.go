@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"platen/internal/engine"
@@ -41,7 +42,10 @@ func reference(name string) string { return "registry.example.com/team/" + name 
 // pulls answers with images by name, and says what it was asked for.
 func pulls(images ...image.Image) (func(context.Context, string, string, string, report.Sink) (image.Image, error), *[]string) {
 	var asked []string
+	var mu sync.Mutex // images are pulled beside each other
 	return func(_ context.Context, name, reference, platform string, _ report.Sink) (image.Image, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		asked = append(asked, reference+" "+platform)
 		for _, img := range images {
 			if img.Name == name {
