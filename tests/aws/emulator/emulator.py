@@ -406,6 +406,28 @@ def _with_warmup(action):
     return call
 A.create_auto_scaling_group, A.update_auto_scaling_group = _with_warmup(A.create_auto_scaling_group), _with_warmup(A.update_auto_scaling_group)
 
+# --- Auto Scaling: instance refreshes. One step a look: pending, half done, done; then every instance
+# has the image of the group's launch template.
+def _refreshes(self): return self.autoscaling_backend.__dict__.setdefault("_refreshes", {}).setdefault(self._get_param("AutoScalingGroupName"), [])
+def start_instance_refresh(self):
+    name = self._get_param("AutoScalingGroupName"); all_ = _refreshes(self)
+    r = {"InstanceRefreshId": str(uuid.uuid4()), "AutoScalingGroupName": name, "Status": "Pending", "PercentageComplete": 0,
+         "InstancesToUpdate": len(self.autoscaling_backend.autoscaling_groups[name].instance_states)}
+    all_.insert(0, r); return ActionResult({"InstanceRefreshId": r["InstanceRefreshId"]})
+def describe_instance_refreshes(self):
+    all_ = _refreshes(self); now = copy.deepcopy(all_)
+    if all_ and all_[0]["Status"] in ("Pending", "InProgress"):
+        r = all_[0]
+        if r["Status"] == "Pending": r.update(Status="InProgress", PercentageComplete=50, StatusReason="Waiting for instances to warm up")
+        else:
+            group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+            for state in group.instance_states: state.instance.image_id = group.image_id
+            r.update(Status="Successful", PercentageComplete=100, InstancesToUpdate=0, StatusReason="")
+    return ActionResult({"InstanceRefreshes": now[: self._get_int_param("MaxRecords") or 50]})
+def cancel_instance_refresh(self):
+    r = _refreshes(self)[0]; r["Status"] = "Cancelled"; return ActionResult({"InstanceRefreshId": r["InstanceRefreshId"]})
+A.start_instance_refresh, A.describe_instance_refreshes, A.cancel_instance_refresh = start_instance_refresh, describe_instance_refreshes, cancel_instance_refresh
+
 if __name__ == "__main__":
     from moto.server import main
     main(sys.argv[1:])
