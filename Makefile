@@ -91,7 +91,7 @@ test-e2e: build engine ## the tests that run real sites; TEST=regexp selects
 
 .PHONY: test-aws
 test-aws: build ## environments on AWS: the real Terraform against an emulator; TEST=regexp selects
-	PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -- -timeout 60m -parallel 2 $(if $(TEST),-run '$(TEST)') ./tests/aws/...
+	PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -- -timeout 60m -parallel 8 $(if $(TEST),-run '$(TEST)') ./tests/aws/...
 
 .PHONY: floor
 floor: ## take the last full run's number of tests as the least that a run must have
@@ -101,7 +101,9 @@ floor: ## take the last full run's number of tests as the least that a run must 
 prove: build engine fuzz ## the long proofs; writes docs/performance.md and .json
 	@scripts/need-qemu
 	@scripts/need-registry
-	@PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -- -tags prove -timeout 80m ./tests/prove/...
+	@PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests \
+		-- -tags prove -timeout 80m ./tests/prove/... \
+		-- -tags prove -timeout 60m -parallel 8 ./tests/aws/...
 
 .PHONY: fuzz
 fuzz: go ## every fuzz target for a minute; EACH=10s

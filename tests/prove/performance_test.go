@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,20 +17,11 @@ import (
 	"time"
 
 	"platen/tests/e2e/site"
+	"platen/tests/prove/performance"
 )
 
-// Figure is one line of docs/performance.json. Its form is documented in docs/json.md.
-type Figure struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"` // the median of Runs
-	Unit  string  `json:"unit"`
-	// Against is what the value is compared with, in Unit, and Ratio the value in its terms;
-	// 0 when there is nothing to compare with.
-	Against float64 `json:"against"`
-	Ratio   float64 `json:"ratio"`
-	Goal    float64 `json:"goal"` // at most
-	Runs    int     `json:"runs"`
-}
+// Figure is one line of docs/performance.json.
+type Figure = performance.Figure
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -86,7 +76,9 @@ func TestPerformance(t *testing.T) {
 
 	figures = append(figures, imageFigures(t)...)
 	figures = append(figures, sizes(t, warm)...)
-	write(t, figures)
+	if err := performance.Write(root, figures); err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range figures {
 		t.Logf("%-45s %8.2f %-3s goal %.2f", f.Name, f.Value, f.Unit, f.Goal)
 	}
@@ -157,36 +149,3 @@ func sizes(t *testing.T, s *site.Site) []Figure {
 }
 
 const root = "../.."
-
-// write renders the figures for people and for machines, with what they are figures of.
-func write(t *testing.T, figures []Figure) {
-	t.Helper()
-	content, err := json.MarshalIndent(figures, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit, err := exec.Command("git", "-C", root, "describe", "--always", "--dirty").Output()
-	if err != nil {
-		t.Fatalf("which commit is this: %v", err)
-	}
-	var page strings.Builder
-	fmt.Fprintf(&page, "# Performance\n\nWritten by `make prove` on %s, commit %s, %d cores, %s/%s. Times are medians.\n"+
-		"The same figures for machines: [performance.json](performance.json).\n\n"+
-		"| what | value | goal, at most | runs |\n| --- | ---: | ---: | ---: |\n",
-		time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
-	for _, f := range figures {
-		goal := "–"
-		if f.Goal > 0 {
-			goal = fmt.Sprintf("%g %s", f.Goal, f.Unit)
-			if f.Value > f.Goal {
-				goal += " **missed**"
-			}
-		}
-		fmt.Fprintf(&page, "| %s | %.2f %s | %s | %d |\n", f.Name, f.Value, f.Unit, goal, f.Runs)
-	}
-	for name, data := range map[string]string{"performance.json": string(content) + "\n", "performance.md": page.String()} {
-		if err := os.WriteFile(filepath.Join(root, "docs", name), []byte(data), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
