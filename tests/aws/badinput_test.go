@@ -30,6 +30,7 @@ environments:
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	p := emulator(t, small)
+	faults := p.faults()
 	client := s3.NewFromConfig(p.sdk())
 	untouched := func(t *testing.T) {
 		t.Helper()
@@ -69,6 +70,10 @@ func TestBadInput(t *testing.T) {
 			says: []string{"cannot fit", "db.z9.large is none that Aurora MySQL 3 has", "nearest: db.t4g.medium"}},
 		{name: "no such cache class", edit: [2]string{"    database:", "    objects: {class: cache.z9.large}\n    database:"}, args: []string{"up", "dev"}, code: 1,
 			says: []string{"cannot fit", "cache.z9.large is none that ElastiCache has", "nearest: cache.r7g.large"}},
+		// AWS has a host name for each region, and none for this: only without the emulator's address
+		// does platen ask for it.
+		{name: "unknown region", edit: [2]string{"region: eu-west-1", "region: eu-west-9"}, extra: []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "AWS_MAX_ATTEMPTS=1"},
+			args: []string{"up", "dev"}, code: 1, says: []string{"eu-west-9", "check that"}},
 		{name: "too many tasks", edit: [2]string{"tasks: 1..2", "tasks: 1..20"}, args: []string{"up", "dev"}, code: 1,
 			says: []string{"cannot fit", "hosts.count 3 × t4g.medium hold 4 of them", "3 interfaces − 1", "nearest: hosts.count up to 21"}},
 		{name: "no password for the mail server", edit: [2]string{"environments:", "mail: {smtp: 'smtp.example.com:587', from: blog@example.com, user: blog}\nenvironments:"}, args: []string{"up", "dev"}, code: 1,
@@ -101,6 +106,54 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("exit %d\n%s", code, out)
 		}
 		untouched(t)
+	})
+
+	t.Run("no Terraform and no network", func(t *testing.T) {
+		out, code := p.runWith([]string{"PATH=" + t.TempDir(), "PLATEN_TERRAFORM_MIRROR=http://127.0.0.1:1"}, "up", "dev")
+		if code != 1 || !strings.Contains(out, "install Terraform 1.11.4") || !strings.Contains(out, "have it in PATH") {
+			t.Errorf("exit %d\n%s", code, out)
+		}
+		untouched(t)
+	})
+
+	t.Run("disk full", func(t *testing.T) {
+		path, err := platen()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Terraform's folders, and nothing else, lie on a small disk that only this process sees.
+		small := t.TempDir()
+		cmd := p.command([]string{"XDG_STATE_HOME=" + small}, "unshare", "--map-root-user", "--mount",
+			"sh", "-c", `mount -t tmpfs -o size=16k none "$0" && exec "$@"`, small, path, "up", "dev")
+		out, err := cmd.CombinedOutput()
+		p.log.Write(out)
+		if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "no space left on device") || !strings.Contains(string(out), "free some disk space") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if there := p.inventory(); len(there["networks"]) != 0 {
+			t.Errorf("there is %q", there)
+		}
+	})
+
+	t.Run("another account's bucket", func(t *testing.T) {
+		defer full()
+		p.edit("name: bad", "name: taken")
+		const bucket = "/platen-taken-" + account + "-" + region
+		s3Error := func(code, message string) string {
+			return `<?xml version="1.0" encoding="UTF-8"?><Error><Code>` + code + `</Code><Message>` + message + `</Message></Error>`
+		}
+		faults.answer(
+			fault{"PUT " + bucket, 409, s3Error("BucketAlreadyExists", "The requested bucket name is not available.")},
+			fault{"GET " + bucket, 403, s3Error("AccessDenied", "Access Denied")},
+			fault{"HEAD " + bucket, 403, ""},
+		)
+		defer faults.answer()
+		for _, verb := range []string{"up", "plan", "status"} {
+			out, code := p.run(verb, "dev")
+			if code != 1 || !strings.Contains(out, "platen-taken-") || !strings.Contains(out, "nothing was touched") {
+				t.Errorf("%s: exit %d\n%s", verb, code, out)
+			}
+		}
 	})
 
 	t.Run("somebody else's bucket", func(t *testing.T) {

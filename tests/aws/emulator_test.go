@@ -23,8 +23,9 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-
-	"platen/internal/terraform"
+	"github.com/hashicorp/go-version"
+	"github.com/hashicorp/hc-install/product"
+	"github.com/hashicorp/hc-install/releases"
 )
 
 const (
@@ -58,32 +59,56 @@ var platen = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// mirror is the folder of a provider mirror on this disk, or "" when there is none: then
-// Terraform downloads the provider.
-var mirror = sync.OnceValue(func() string {
+const providerVersion = "5.100.0"
+
+// mirror is the folder of a provider mirror: one that Terraform fills once in the user's cache, or
+// one that lies on this disk already.
+var mirror = sync.OnceValues(func() (string, error) {
+	folder, err := tools()
+	if err != nil {
+		return "", err
+	}
+	folder = filepath.Join(folder, "providers")
+	if packed, _ := filepath.Glob(filepath.Join(folder, "registry.terraform.io/hashicorp/aws/terraform-provider-aws_"+providerVersion+"_*.zip")); len(packed) > 0 {
+		return folder, nil
+	}
+	if found := unpacked(); found != "" {
+		return found, nil
+	}
+	path, err := program()
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.Command(path, "-chdir="+filepath.Join(source, "shared"), "providers", "mirror", folder)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("download the AWS provider: %w\n%s", err, out)
+	}
+	return folder, nil
+})
+
+// unpacked looks for MIRROR/registry.terraform.io/hashicorp/aws/VERSION/PLATFORM/terraform-provider-aws_v…
+func unpacked() string {
 	var found string
 	_ = filepath.WalkDir("/", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return fs.SkipDir
-		case path == "/proc" || path == "/sys" || path == "/dev":
+		case path == "/proc" || path == "/sys" || path == "/dev" || path == filepath.Clean(os.TempDir()):
 			return fs.SkipDir
-		case d.Name() == ".terraform":
+		case d.Name() == ".terraform" || d.Name() == "node_modules" || d.Name() == "overlay2" || d.Name() == "snapshots":
 			return fs.SkipDir
 		}
-		// MIRROR/registry.terraform.io/hashicorp/aws/VERSION/PLATFORM/terraform-provider-aws_v…
-		if !d.IsDir() && strings.HasPrefix(d.Name(), "terraform-provider-aws_v5.100.0") {
-			root := filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(path))))))
-			if filepath.Base(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(path)))))) == "registry.terraform.io" &&
-				!strings.HasPrefix(path, os.TempDir()) {
-				found = root
+		if !d.IsDir() && strings.HasPrefix(d.Name(), "terraform-provider-aws_v"+providerVersion) {
+			registry := filepath.Join(filepath.Dir(path), "../../../..")
+			if filepath.Base(registry) == "registry.terraform.io" {
+				found = filepath.Dir(registry)
 				return fs.SkipAll
 			}
 		}
 		return nil
 	})
 	return found
-})
+}
 
 // python is one that has moto: the machine's own, or one in the user's cache.
 var python = sync.OnceValues(func() (string, error) {
@@ -102,15 +127,29 @@ func tools() (string, error) {
 	return filepath.Join(cache, "platen-tests"), err
 }
 
-// program is a Terraform that platen takes from PATH: the machine's own, else the one that platen
-// installs, here once for all tests.
+const terraformVersion = "1.11.4"
+
+// program is the Terraform that platen finds in PATH: the machine's own, else one that is installed
+// once for all tests.
 var program = sync.OnceValues(func() (string, error) {
 	folder, err := tools()
 	if err != nil {
 		return "", err
 	}
-	found, err := terraform.Find(context.Background(), folder, nil)
-	return found.Path, err
+	if path, err := exec.LookPath("terraform"); err == nil {
+		return path, nil
+	}
+	exact := version.Must(version.NewVersion(terraformVersion))
+	folder = filepath.Join(folder, "terraform-"+terraformVersion)
+	path := filepath.Join(folder, product.Terraform.BinaryName())
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", err
+	}
+	install := &releases.ExactVersion{Product: product.Terraform, Version: exact, InstallDir: folder, ApiBaseURL: os.Getenv("PLATEN_TERRAFORM_MIRROR")}
+	return install.Install(context.Background())
 })
 
 func terraformIn(t *testing.T) string {
@@ -146,14 +185,17 @@ var tfsec = sync.OnceValues(func() (string, error) {
 // Terraform does. Terraform's own configuration is written to rc.
 func terraformEnv(t *testing.T, rc string) []string {
 	t.Helper()
-	text := ""
-	if m := mirror(); m != "" {
-		text = fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", m)
+	from, err := mirror()
+	if err != nil {
+		t.Fatal(err)
 	}
+	text := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", from)
 	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1"}
+	// A quarter of the processor time of Terraform and its provider is the collection of what their
+	// start leaves behind. Within the memory that they take anyway it can wait.
+	env := []string{"TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1", "GOGC=off", "GOMEMLIMIT=768MiB"}
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "AWS_") && !strings.HasPrefix(pair, "TF_") && !strings.HasPrefix(pair, "XDG_") {
 			env = append(env, pair)
@@ -225,17 +267,23 @@ func (p *place) write(name, text string) {
 	}
 }
 
-// edit replaces a part of the site's file.
-func (p *place) edit(old, new string) {
+func (p *place) read(name string) string {
 	p.t.Helper()
-	data, err := os.ReadFile(filepath.Join(p.folder, "platen.yaml"))
+	data, err := os.ReadFile(filepath.Join(p.folder, name))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	if strings.Count(string(data), old) != 1 {
+	return string(data)
+}
+
+// edit replaces a part of the site's file.
+func (p *place) edit(old, new string) {
+	p.t.Helper()
+	data := p.read("platen.yaml")
+	if strings.Count(data, old) != 1 {
 		p.t.Fatalf("%q is not once in platen.yaml", old)
 	}
-	p.write("platen.yaml", strings.Replace(string(data), old, new, 1))
+	p.write("platen.yaml", strings.Replace(data, old, new, 1))
 }
 
 // command is platen with these arguments, or another program, in the site's folder.

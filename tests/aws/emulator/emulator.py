@@ -428,6 +428,11 @@ def cancel_instance_refresh(self):
     r = _refreshes(self)[0]; r["Status"] = "Cancelled"; return ActionResult({"InstanceRefreshId": r["InstanceRefreshId"]})
 A.start_instance_refresh, A.describe_instance_refreshes, A.cancel_instance_refresh = start_instance_refresh, describe_instance_refreshes, cancel_instance_refresh
 
+# --- ECS: a question for capacity providers that names none means all
+from moto.ecs.models import EC2ContainerServiceBackend as _ECSB
+_dcps = _ECSB.describe_capacity_providers
+_ECSB.describe_capacity_providers = lambda self, names: _dcps(self, names or list(self.capacity_providers))
+
 if __name__ == "__main__":
     from moto.server import main
     main(sys.argv[1:])

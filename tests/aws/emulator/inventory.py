@@ -79,7 +79,9 @@ caches = client("elasticache")
 add("caches", [g["ReplicationGroupId"] for g in pages(caches, "describe_replication_groups", "ReplicationGroups")])
 add("cache parameters", [g["CacheParameterGroupName"] for g in pages(caches, "describe_cache_parameter_groups", "CacheParameterGroups") if not g["CacheParameterGroupName"].startswith("default.")])
 add("cache subnet groups", [g["CacheSubnetGroupName"] for g in pages(caches, "describe_cache_subnet_groups", "CacheSubnetGroups") if g["CacheSubnetGroupName"] != "default"])
-add("secrets", [s["Name"] for s in pages(client("secretsmanager"), "list_secrets", "SecretList", IncludePlannedDeletion=True)])
+secrets = [s["Name"] for s in pages(client("secretsmanager"), "list_secrets", "SecretList", IncludePlannedDeletion=True)]
+add("secrets", [name for name in secrets if not name.startswith("rds!")])
+add("databases' own secrets", [name for name in secrets if name.startswith("rds!")])
 for where in {region, second}:
     keys(where)
     add("vaults", [f"{where} {v['BackupVaultName']}" for v in pages(client("backup", where), "list_backup_vaults", "BackupVaultList")])
