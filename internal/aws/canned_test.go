@@ -127,18 +127,6 @@ func (c *canned) object(w http.ResponseWriter, r *http.Request, body []byte) {
 	}
 }
 
-func (c *canned) said(action string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := 0
-	for _, call := range c.calls {
-		if call == action {
-			n++
-		}
-	}
-	return n
-}
-
 // applied is a Terraform that plans what the test says.
 type applied struct {
 	plan  report.StackPlan

@@ -20,7 +20,7 @@ const noSecret = "-"
 func (p *Place) Keep(ctx context.Context, t topology.Topology, name, value string) (string, error) {
 	arn, err := p.entry(ctx, t, name)
 	if err == nil && arn == "" {
-		err = report.Hint(errors.New("Secrets Manager has no entry for it yet"), "it is made by the first platen up %s, which takes the password from its environment: PLATEN_MAIL_PASSWORD", t.Env)
+		err = report.Hint(errors.New("there is no entry for it in Secrets Manager yet"), "it is made by the first platen up %s, which takes the password from its environment: PLATEN_MAIL_PASSWORD", t.Env)
 	}
 	if err != nil {
 		return "", err

@@ -117,10 +117,10 @@ func (a *app) printHosts(h report.Hosts) {
 	if len(h.Hosts) == 0 {
 		a.printf("No hosts.\n")
 	}
-	switch {
-	case h.Image == "":
+	switch h.Image {
+	case "":
 		a.printf("newest image for %s: %s%s\n", h.Architecture, h.Newest, named(h))
-	case h.Image == h.Newest:
+	case h.Newest:
 		a.printf("image: %s, the newest for %s%s\n", h.Image, h.Architecture, named(h))
 	default:
 		a.printf("image: %s, and there is a newer one: %s%s\n%s\n", h.Image, h.Newest, named(h), a.style.dim("platen hosts update "+h.Environment))

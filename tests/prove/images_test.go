@@ -363,8 +363,11 @@ func parsesItsConfiguration(t *testing.T, qemu string, root func(image string) s
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = agent.Wait() // killed, or ended by itself: what it rendered tells
+	}()
 	rendered := func() bool {
 		for _, name := range []string{task.Shared + "/nginx.conf", task.Private + "/php-fpm.conf", task.Private + "/php.ini", task.Private + "/config.php"} {
 			if _, err := os.Stat(filepath.Join(root("wordpress"), name)); err != nil {
