@@ -98,8 +98,8 @@ func wordpressRule() *rule {
 	return &rule{doc: "Which WordPress runs, and who owns plugins and themes.", fields: []field{
 		{key: "source", rule: source},
 		{key: "content", rule: oneOf("shared (default): plugins and themes belong to wp-admin. image: they are built in and read-only.", "shared", "image")},
-		{key: "plugins", rule: addonList("Plugins. content shared: put there once; content image: exactly these.")},
-		{key: "themes", rule: addonList("Themes. content shared: put there once; content image: exactly these.")},
+		{key: "plugins", rule: addonList("Plugins. content shared: put there once; content image: built in, beside those that come with WordPress.")},
+		{key: "themes", rule: addonList("Themes. content shared: put there once; content image: built in, beside those that come with WordPress.")},
 	}}
 }
 
