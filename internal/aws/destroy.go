@@ -20,6 +20,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	secretstypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"platen/internal/report"
 	"platen/internal/topology"
@@ -88,7 +89,7 @@ func (p *Place) Destroy(ctx context.Context, t topology.Topology, keep report.Ke
 	if keep.Data {
 		return p.kept(ctx, t, data)
 	}
-	return nil, p.removeRest(ctx, t, data, sink)
+	return nil, p.removeRest(ctx, t, sink)
 }
 
 // reversed turns who needs whom round.
@@ -424,7 +425,7 @@ func (p *Place) kept(ctx context.Context, t topology.Topology, o dataOutputs) ([
 }
 
 // removeRest removes what Terraform leaves by design, and the record of it all.
-func (p *Place) removeRest(ctx context.Context, t topology.Topology, o dataOutputs, sink report.Sink) error {
+func (p *Place) removeRest(ctx context.Context, t topology.Topology, sink report.Sink) error {
 	snapshots, err := p.snapshots(ctx, t)
 	if err != nil {
 		return err
@@ -435,8 +436,12 @@ func (p *Place) removeRest(ctx context.Context, t topology.Topology, o dataOutpu
 		}
 		sink.Step("down/"+id, report.Done, "removed")
 	}
-	for name, arn := range o.SecretARNs {
-		_, err := p.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String(arn), ForceDeleteWithoutRecovery: aws.Bool(true)})
+	secrets, err := p.leftSecrets(ctx, t)
+	if err != nil {
+		return err
+	}
+	for _, name := range secrets {
+		_, err := p.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String(name), ForceDeleteWithoutRecovery: aws.Bool(true)})
 		if err != nil && !is(err, "ResourceNotFoundException") {
 			return fmt.Errorf("remove the secret %s: %w", name, err)
 		}
@@ -450,6 +455,29 @@ func (p *Place) removeRest(ctx context.Context, t topology.Topology, o dataOutpu
 		}
 	}
 	return p.removeRecords(ctx, t)
+}
+
+// leftSecrets are the environment's secrets that Terraform only scheduled for deletion. They are asked
+// of AWS: the state of a down that was interrupted does not name them any more.
+func (p *Place) leftSecrets(ctx context.Context, t topology.Topology) ([]string, error) {
+	prefix := t.AWSPrefix() + "/"
+	var names []string
+	pages := secretsmanager.NewListSecretsPaginator(p.secrets, &secretsmanager.ListSecretsInput{
+		IncludePlannedDeletion: aws.Bool(true),
+		Filters:                []secretstypes.Filter{{Key: secretstypes.FilterNameStringTypeName, Values: []string{prefix}}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the secrets: %w", err)
+		}
+		for _, s := range page.SecretList {
+			if name := aws.ToString(s.Name); strings.HasPrefix(name, prefix) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, nil
 }
 
 // Render writes the stacks as Terraform alone runs them: a folder each, with backend and
