@@ -4,29 +4,32 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/efs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
 const devSite = `platen: 1
 name: blog
 admin: {user: editor, email: ops@example.com}
+mail: {smtp: "smtp.example.com:587", from: blog@example.com, user: blog}
 environments:
   dev:
     target: aws
@@ -37,9 +40,10 @@ environments:
     network: {cidr: 10.20.0.0/16, nat: single}
     hosts: {type: t4g.medium, count: 1..3, fill: 90, step: 1..2}
     web: {tasks: 1..2}
-    database: {class: db.t4g.medium, readers: 1..2, scale: {cpu: 60, connections: 60}}
+    database: {class: db.serverless, readers: 1..2, scale: {cpu: 60, connections: 60}}
     sessions: {class: cache.t4g.micro, replicas: 1}
     objects: {class: cache.t4g.micro, replicas: 1}
+    backups: {every: 24h, keep: {daily: 7}}
     logs: {days: 3}
 `
 
@@ -55,7 +59,7 @@ environments:
     cdn: true
     network: {cidr: 10.30.0.0/16, nat: per-zone}
     hosts: {type: m7g.large, count: 3..8, fill: 100, step: 1..2}
-    web: {tasks: 3..12, schedule: [{cron: "0 7 * * MON-FRI", tasks: 6..12}], scale: {cpu: 60, requests: 800}}
+    web: {php: {memory: 768M}, tasks: 3..12, schedule: [{cron: "0 7 * * MON-FRI", tasks: 6..12}], scale: {cpu: 60, requests: 800}}
     database: {class: db.r6g.large, readers: 2..3, scale: {cpu: 60, connections: 700}}
     sessions: {class: cache.t4g.small, replicas: 1}
     objects: {class: cache.r7g.large, replicas: 1..3}
@@ -65,75 +69,131 @@ environments:
     logs: {days: 14}
 `
 
-// changes are what plan --json lists.
-func (p *place) changes(env string) []string {
-	p.t.Helper()
+// copies is the second region of prod.
+const copies = "eu-central-1"
+
+// change is one line of plan --json.
+type change struct{ Stack, Address, Action, Reason string }
+
+func (c change) String() string { return c.Action + " " + c.Stack + " " + c.Address }
+
+// plan is what plan --json lists.
+func (p *place) plan(t *testing.T, env string) []change {
+	t.Helper()
 	path, err := platen()
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	cmd := p.command(nil, path, "plan", env, "--json")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	p.log.Write(out)
+	p.log.Write(stderr.Bytes())
 	if err != nil {
-		p.t.Fatalf("plan %s: %v\n%s", env, err, stderr.String())
+		t.Fatalf("plan %s: %v\n%s", env, err, stderr.String())
 	}
-	var plan struct {
-		Changes []struct{ Stack, Address, Action string }
-	}
+	var plan struct{ Changes []change }
 	if err := json.Unmarshal(out, &plan); err != nil {
-		p.t.Fatalf("plan %s: %v\n%s", env, err, out)
+		t.Fatalf("plan %s: %v\n%s", env, err, out)
 	}
-	var all []string
-	for _, c := range plan.Changes {
-		all = append(all, c.Action+" "+c.Stack+" "+c.Address)
-	}
-	return all
+	return plan.Changes
 }
 
-// TestDev brings the small environment up, by hand changes it, and takes it down to nothing.
+// TestDev brings the small environment up, edits it and its file, and takes it down to nothing.
 func TestDev(t *testing.T) {
 	t.Parallel()
 	p := emulator(t, devSite)
 	ctx := context.Background()
-	p.must("up", "dev")
 	c := p.sdk()
+	const password = "a password of a mail server, given by hand"
+	out, code := p.runWith([]string{"PLATEN_MAIL_PASSWORD=" + password}, "up", "dev")
+	if code != 0 {
+		t.Fatalf("up: exit %d\n%s", code, out)
+	}
+	secrets, arns := p.secrets(ctx)
+	if !slices.Contains(slices.Collect(maps.Values(secrets)), password) {
+		t.Errorf("the given password of the mail server is in no secret")
+	}
 
-	t.Run("nothing to change", func(t *testing.T) {
-		if left := p.changes("dev"); len(left) != 0 {
-			t.Errorf("the second plan wants %q", left)
-		}
-	})
 	t.Run("what stands", func(t *testing.T) {
-		p.t = t
-		p.stands(ctx, "blog-dev", 1)
+		p.stands(ctx, t, "blog-dev", 1)
+		instances, err := rds.NewFromConfig(c).DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{})
+		if err != nil || len(instances.DBInstances) != 2 {
+			t.Fatalf("want a writer and a reader: %v, %v", instances, err)
+		}
+		for _, i := range instances.DBInstances {
+			if class := awssdk.ToString(i.DBInstanceClass); class != "db.serverless" {
+				t.Errorf("%s is a %s", awssdk.ToString(i.DBInstanceIdentifier), class)
+			}
+		}
 		tables, err := dynamodb.NewFromConfig(c).ListTables(ctx, &dynamodb.ListTablesInput{})
 		if err != nil || len(tables.TableNames) != 1 {
 			t.Errorf("lock tables %v, %v", tables, err)
 		}
 	})
-	p.t = t
-	t.Run("no secret leaks", func(t *testing.T) { p.t = t; p.noSecretLeaks(ctx) })
-	p.t = t
-	t.Run("a change by hand is shown", func(t *testing.T) {
-		_, err := rds.NewFromConfig(c).ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
-			DBClusterIdentifier: awssdk.String(p.cluster(ctx)), BackupRetentionPeriod: awssdk.Int32(2), ApplyImmediately: awssdk.Bool(true)})
+	t.Run("nothing to change", func(t *testing.T) {
+		if left := p.plan(t, "dev"); len(left) != 0 {
+			t.Errorf("the second plan wants %q", left)
+		}
+	})
+	balancer := elb.NewFromConfig(c)
+	described, err := balancer.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{})
+	if err != nil || len(described.LoadBalancers) != 1 {
+		t.Fatalf("the balancer: %v, %v", described, err)
+	}
+	arn := described.LoadBalancers[0].LoadBalancerArn
+	const idle = "idle_timeout.timeout_seconds"
+	if _, err := balancer.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{LoadBalancerArn: arn,
+		Attributes: []elbtypes.LoadBalancerAttribute{{Key: awssdk.String(idle), Value: awssdk.String("40")}}}); err != nil {
+		t.Fatal(err)
+	}
+	byHand := []string{"update cluster aws_lb.this"}
+	t.Run("edits change what they should, and a change by hand is shown", func(t *testing.T) {
+		for _, change := range p.edits(t, "dev", append([]edit{{"name: blog", "name: blog", byHand}}, devEdits...)) {
+			if others := strings.Contains(change.Reason, "somebody else changed it"); others != (change.String() == byHand[0]) {
+				t.Errorf("%s is said to be because of %q", change, change.Reason)
+			}
+		}
+	})
+	t.Run("the next up makes edits, and takes the change by hand back", func(t *testing.T) {
+		p.edit("days: 3", "days: 7")
+		p.edit("count: 1..3", "count: 1..4")
+		p.edit("sessions: {class: cache.t4g.micro", "sessions: {class: cache.t4g.small")
+		out := p.must("up", "dev")
+		if !strings.Contains(out, "aws_lb.this was changed by somebody else since the last up") || strings.Count(out, "changed by somebody else") != 1 {
+			t.Errorf("up does not say that it takes the change by hand back, or says it of others:\n%s", out)
+		}
+		attributes, err := balancer.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: arn})
+		if err != nil || !slices.ContainsFunc(attributes.Attributes, func(a elbtypes.LoadBalancerAttribute) bool {
+			return awssdk.ToString(a.Key) == idle && awssdk.ToString(a.Value) == "70"
+		}) {
+			t.Errorf("the change by hand is still there: %v", err)
+		}
+		groups, err := autoscaling.NewFromConfig(c).DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{})
+		if err != nil || len(groups.AutoScalingGroups) != 1 || awssdk.ToInt32(groups.AutoScalingGroups[0].MaxSize) != 4 {
+			t.Errorf("the hosts are not at most 4: %v", err)
+		}
+		caches, err := elasticache.NewFromConfig(c).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, code := p.run("plan", "dev", "--exit-code")
-		if code != 3 || !strings.Contains(out, "aws_rds_cluster") || !strings.Contains(out, "somebody else changed it") {
-			t.Errorf("exit %d\n%s", code, out)
+		for _, g := range caches.ReplicationGroups {
+			if sessions := strings.Contains(awssdk.ToString(g.ReplicationGroupId), "sessions"); sessions != (awssdk.ToString(g.CacheNodeType) == "cache.t4g.small") {
+				t.Errorf("%s is a %s", awssdk.ToString(g.ReplicationGroupId), awssdk.ToString(g.CacheNodeType))
+			}
+		}
+		if again, _ := p.secrets(ctx); !maps.Equal(again, secrets) {
+			t.Error("an edit changed secrets")
 		}
 	})
-	out := p.must("down", "dev", "--yes", "--really", "dev", "--everything")
-	t.Run("nothing is left", func(t *testing.T) { p.t = t; p.nothingLeft(ctx, out) })
+	t.Run("no secret leaks", func(t *testing.T) { p.noSecretLeaks(ctx, t, secrets, arns, nil) })
+	out = p.must("down", "dev", "--yes", "--really", "dev", "--everything")
+	t.Run("nothing is left", func(t *testing.T) { p.nothingLeft(t, out) })
 }
 
 // TestProd brings the large environment up, gives it to Terraform alone, keeps its data in a
-// down, and finds them again.
+// down, finds them in the next up, and takes it down to nothing.
 func TestProd(t *testing.T) {
 	t.Parallel()
 	p := emulator(t, prodSite)
@@ -144,105 +204,182 @@ func TestProd(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.must("up", "prod")
+	secrets, arns := p.secrets(ctx)
+	first := p.inventory()
 
-	t.Run("Terraform alone finds nothing to change", func(t *testing.T) {
-		p.t = t
-		p.must("render", "prod", "out")
-		for _, stack := range []string{"shared", "cluster", "data", "services"} {
-			p.plainTerraform(filepath.Join(p.folder, "out", stack), "prod")
+	t.Run("what stands", func(t *testing.T) {
+		p.stands(ctx, t, "blog-prod", 3)
+		for _, one := range []struct{ kind, name string }{
+			{"vaults", copies + " "}, {"keys", copies + " "}, {"distributions", ""}, {"VPC origins", ""}, {"firewalls", ""}, {"subscriptions", "oncall@example.com"},
+			{"certificates", region + " www.example.com"}, {"certificates", "us-east-1 www.example.com"}, {"DNS records", "www.example.com. A"},
+		} {
+			if !slices.ContainsFunc(first[one.kind], func(name string) bool { return strings.HasPrefix(name, one.name) }) {
+				t.Errorf("among the %s there is no %s: %q", one.kind, one.name, first[one.kind])
+			}
+		}
+		definitions := ecs.NewFromConfig(c)
+		for _, name := range first["task definitions"] {
+			out, err := definitions.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &name})
+			if err != nil || out.TaskDefinition.RuntimePlatform == nil || out.TaskDefinition.RuntimePlatform.CpuArchitecture != ecstypes.CPUArchitectureArm64 {
+				t.Errorf("%s is not for arm64: %v, %v", name, out, err)
+			}
 		}
 	})
-	p.t = t
-	t.Run("what stands", func(t *testing.T) { p.t = t; p.stands(ctx, "blog-prod", 3) })
-	p.t = t
-	t.Run("no secret leaks", func(t *testing.T) { p.t = t; p.noSecretLeaks(ctx) })
-	p.t = t
-	files := p.shares(ctx)
+	var plans map[string][]byte
+	t.Run("Terraform alone finds nothing to change", func(t *testing.T) {
+		if out, code := p.run("render", "prod", "out"); code != 0 {
+			t.Fatalf("render: exit %d\n%s", code, out)
+		}
+		plans = p.plainTerraform(t, filepath.Join(p.folder, "out"), "prod")
+	})
+	t.Run("edits change what they should", func(t *testing.T) { p.edits(t, "prod", prodEdits) })
+	t.Run("an edit that would lose data is not made", func(t *testing.T) {
+		was := p.read("platen.yaml")
+		defer p.write("platen.yaml", was)
+		p.edit("files: {media: s3}", "files: {media: shared}")
+		out, code := p.run("up", "prod")
+		if code != 1 || !strings.Contains(out, "nothing of the stack data was changed, since data would be lost") || !strings.Contains(out, "aws_s3_bucket.media") {
+			t.Errorf("exit %d\n%s", code, out)
+		}
+		if now := p.inventory(); !slices.Equal(now["buckets"], first["buckets"]) {
+			t.Errorf("buckets %q, want %q", now["buckets"], first["buckets"])
+		}
+	})
+
 	out := p.must("down", "prod", "--yes", "--really", "prod")
-	t.Run("the data stay", func(t *testing.T) {
-		p.t = t
-		for _, part := range []string{"blog-prod-final-", "the share", "backups", "secrets", "--everything"} {
+	t.Run("the data stay, and nothing else", func(t *testing.T) {
+		for _, part := range []string{"blog-prod-final-", "the share", "media", "backups", "copies of the backups", "secrets", "KMS keys", "--everything"} {
 			if !strings.Contains(out, part) {
 				t.Errorf("down does not list %q:\n%s", part, out)
 			}
 		}
-		if got := p.shares(ctx); len(got) != 1 || got[0] != files[0] {
-			t.Errorf("shares %q, want %q", got, files)
+		kept := p.inventory()
+		want := []string{"buckets", "database snapshots", "file systems", "key aliases", "keys", "secrets", "vaults"}
+		if got := kinds(kept); !slices.Equal(got, want) {
+			t.Errorf("there are %q, want %q: %q", got, want, kept)
 		}
-		if p.cluster(ctx) != "" {
-			t.Errorf("the database is still there")
+		for _, kind := range []string{"file systems", "key aliases", "keys", "secrets", "vaults"} {
+			if !slices.Equal(kept[kind], first[kind]) {
+				t.Errorf("%s %q, want %q", kind, kept[kind], first[kind])
+			}
+		}
+		if n := len(kept["database snapshots"]); n != 1 {
+			t.Errorf("%d final snapshots", n)
 		}
 	})
-	p.t = t
-	p.must("down", "prod", "--yes", "--really", "prod", "--everything")
+
+	p.must("up", "prod")
+	t.Run("up finds them", func(t *testing.T) {
+		again := p.inventory()
+		if !slices.Equal(kinds(again), kinds(withSnapshot(first))) {
+			t.Errorf("there are %q, want what there was, and the snapshot: %q", kinds(again), kinds(first))
+		}
+		for _, kind := range []string{"file systems", "keys", "key aliases", "secrets", "vaults"} {
+			if !slices.Equal(again[kind], first[kind]) {
+				t.Errorf("%s %q, want %q", kind, again[kind], first[kind])
+			}
+		}
+		if now, _ := p.secrets(ctx); !maps.Equal(now, secrets) {
+			t.Error("the secrets are other ones")
+		}
+	})
+	t.Run("no secret leaks", func(t *testing.T) { p.noSecretLeaks(ctx, t, secrets, arns, plans) })
+	out = p.must("down", "prod", "--yes", "--really", "prod", "--everything")
+	t.Run("nothing is left", func(t *testing.T) { p.nothingLeft(t, out) })
 }
 
-// plainTerraform plans a rendered stack without Platen and wants no change.
-func (p *place) plainTerraform(folder, env string) {
-	p.t.Helper()
-	for _, args := range [][]string{
-		{"init", "-input=false", "-no-color"}, {"workspace", "select", env},
-		{"plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", "-var-file=terraform." + env + ".tfvars.json"},
-	} {
-		cmd := p.command(nil, terraformIn(p.t), args...)
-		cmd.Dir = folder
-		out, err := cmd.CombinedOutput()
-		p.log.Write(out)
-		if err != nil {
-			p.t.Fatalf("%s: terraform %s: %v\n%s", filepath.Base(folder), args[0], err, out)
-		}
+func withSnapshot(found map[string][]string) map[string][]string {
+	found = maps.Clone(found)
+	found["database snapshots"] = []string{""}
+	return found
+}
+
+// plainTerraform plans the rendered stacks without Platen and wants no change. It returns what the
+// plans hold.
+func (p *place) plainTerraform(t *testing.T, folder, env string) map[string][]byte {
+	t.Helper()
+	var (
+		mu    sync.Mutex
+		wg    sync.WaitGroup
+		plans = map[string][]byte{}
+	)
+	for _, stack := range stacks {
+		wg.Go(func() {
+			for _, args := range [][]string{
+				{"init", "-input=false", "-no-color"}, {"workspace", "select", env},
+				{"plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", "-out=kept.tfplan", "-var-file=terraform." + env + ".tfvars.json"},
+				{"show", "-json", "kept.tfplan"},
+			} {
+				cmd := p.command(nil, terraformIn(t), args...)
+				cmd.Dir = filepath.Join(folder, stack)
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				out, err := cmd.Output()
+				mu.Lock()
+				p.log.Write(out)
+				p.log.Write(stderr.Bytes())
+				plans[stack] = out
+				mu.Unlock()
+				if err != nil {
+					t.Errorf("%s: terraform %s: %v\n%s%s", stack, args[0], err, out, stderr.String())
+					return
+				}
+			}
+		})
 	}
+	wg.Wait()
+	return plans
 }
 
 // stands asks the APIs for what every environment has.
-func (p *place) stands(ctx context.Context, prefix string, gateways int) {
-	p.t.Helper()
+func (p *place) stands(ctx context.Context, t *testing.T, prefix string, gateways int) {
+	t.Helper()
 	c := p.sdk()
 	subnets, err := ec2.NewFromConfig(c).DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{
 		Filters: []ec2types.Filter{{Name: awssdk.String("tag:Site"), Values: []string{"blog"}}}})
 	if err != nil || len(subnets.Subnets) != 9 {
-		p.t.Errorf("%d subnets, want 9 (%v)", len(subnets.Subnets), err)
+		t.Errorf("%d subnets, want 9 (%v)", len(subnets.Subnets), err)
 	}
 	nat, err := ec2.NewFromConfig(c).DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{})
 	if err != nil || len(nat.NatGateways) != gateways {
-		p.t.Errorf("%d NAT gateways, want %d (%v)", len(nat.NatGateways), gateways, err)
+		t.Errorf("%d NAT gateways, want %d (%v)", len(nat.NatGateways), gateways, err)
 	}
 	clusters, err := ecs.NewFromConfig(c).ListClusters(ctx, &ecs.ListClustersInput{})
 	if err != nil || len(clusters.ClusterArns) != 1 {
-		p.t.Fatalf("clusters %v, %v", clusters, err)
+		t.Fatalf("clusters %v, %v", clusters, err)
 	}
 	services, err := ecs.NewFromConfig(c).ListServices(ctx, &ecs.ListServicesInput{Cluster: &clusters.ClusterArns[0]})
 	if err != nil || len(services.ServiceArns) != 2 {
-		p.t.Fatalf("services %v, %v", services, err)
+		t.Fatalf("services %v, %v", services, err)
 	}
 	described, err := ecs.NewFromConfig(c).DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &clusters.ClusterArns[0], Services: services.ServiceArns})
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, s := range described.Services {
 		if s.DesiredCount != 0 {
-			p.t.Errorf("%s wants %d tasks before there is a release", awssdk.ToString(s.ServiceName), s.DesiredCount)
+			t.Errorf("%s wants %d tasks before there is a release", awssdk.ToString(s.ServiceName), s.DesiredCount)
 		}
 	}
 	groups, err := elasticache.NewFromConfig(c).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{})
 	if err != nil || len(groups.ReplicationGroups) != 2 {
-		p.t.Fatalf("caches %v, %v", groups, err)
+		t.Fatalf("caches %v, %v", groups, err)
 	}
 	for _, g := range groups.ReplicationGroups {
 		if !awssdk.ToBool(g.AuthTokenEnabled) || !awssdk.ToBool(g.TransitEncryptionEnabled) {
-			p.t.Errorf("%s answers without a token or without TLS", awssdk.ToString(g.ReplicationGroupId))
+			t.Errorf("%s answers without a token or without TLS", awssdk.ToString(g.ReplicationGroupId))
 		}
 	}
 	buckets, err := s3.NewFromConfig(c).GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: awssdk.String("platen-blog-" + account + "-" + region)})
 	if err != nil || buckets.Status != "Enabled" {
-		p.t.Errorf("the state bucket is not versioned: %v, %v", buckets, err)
+		t.Errorf("the state bucket is not versioned: %v, %v", buckets, err)
 	}
 	var status struct {
 		Tiers []struct{ Name string }
 	}
 	env := strings.TrimPrefix(prefix, "blog-")
 	if err := json.Unmarshal([]byte(p.must("status", env, "--json")), &status); err != nil || len(status.Tiers) < 5 {
-		p.t.Errorf("status %+v, %v", status, err)
+		t.Errorf("status %+v, %v", status, err)
 	}
 }
 
@@ -258,148 +395,18 @@ func (p *place) cluster(ctx context.Context) string {
 	return awssdk.ToString(out.DBClusters[0].DBClusterIdentifier)
 }
 
-func (p *place) shares(ctx context.Context) []string {
-	out, err := efs.NewFromConfig(p.sdk()).DescribeFileSystems(ctx, &efs.DescribeFileSystemsInput{})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var ids []string
-	for _, f := range out.FileSystems {
-		ids = append(ids, awssdk.ToString(f.FileSystemId))
-	}
-	return ids
-}
-
-// noSecretLeaks looks for every generated secret in every version of every state, in everything
-// below the folder (plans, variables, Terraform's own files) and in all that was printed.
-func (p *place) noSecretLeaks(ctx context.Context) {
-	p.t.Helper()
-	c := p.sdk()
-	client := secretsmanager.NewFromConfig(c)
-	list, err := client.ListSecrets(ctx, &secretsmanager.ListSecretsInput{MaxResults: awssdk.Int32(100)})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	secrets := map[string][]byte{}
-	for _, s := range list.SecretList {
-		v, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: s.ARN})
-		if err != nil {
-			p.t.Errorf("%s has no version: %v", awssdk.ToString(s.Name), err)
-			continue
-		}
-		if value := awssdk.ToString(v.SecretString); len(value) >= 16 {
-			secrets[awssdk.ToString(s.Name)] = []byte(value)
-		}
-	}
-	if len(secrets) < 6 {
-		p.t.Errorf("only %d secrets were generated", len(secrets))
-	}
-	looked := 0
-	search := func(where string, data []byte) {
-		looked++
-		for name, value := range secrets {
-			if bytes.Contains(data, value) {
-				p.t.Errorf("%s is in %s", name, where)
-			}
-		}
-	}
-	store := s3.NewFromConfig(c, func(o *s3.Options) { o.DisableLogOutputChecksumValidationSkipped = true })
-	bucket := awssdk.String("platen-blog-" + account + "-" + region)
-	pages := s3.NewListObjectVersionsPaginator(store, &s3.ListObjectVersionsInput{Bucket: bucket})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		for _, v := range page.Versions {
-			out, err := store.GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: v.Key, VersionId: v.VersionId})
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			data, err := io.ReadAll(out.Body)
-			_ = out.Body.Close()
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			search("a version of "+awssdk.ToString(v.Key), data)
-		}
-	}
-	err = filepath.WalkDir(p.folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "terraform-provider-") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err == nil {
-			search(path, data)
-		}
-		return err
-	})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	search("what was printed", p.log.Bytes())
-	if looked < 20 {
-		p.t.Errorf("looked at %d files only", looked)
-	}
-}
-
 // nothingLeft asks the APIs after down --everything.
-func (p *place) nothingLeft(ctx context.Context, said string) {
-	p.t.Helper()
-	c := p.sdk()
-	for what, count := range map[string]func() (int, error){
-		"buckets": func() (int, error) {
-			out, err := s3.NewFromConfig(c).ListBuckets(ctx, &s3.ListBucketsInput{})
-			return len(out.Buckets), err
-		},
-		"lock tables": func() (int, error) {
-			out, err := dynamodb.NewFromConfig(c).ListTables(ctx, &dynamodb.ListTablesInput{})
-			return len(out.TableNames), err
-		},
-		"secrets": func() (int, error) {
-			out, err := secretsmanager.NewFromConfig(c).ListSecrets(ctx, &secretsmanager.ListSecretsInput{IncludePlannedDeletion: awssdk.Bool(true)})
-			return len(out.SecretList), err
-		},
-		"database snapshots": func() (int, error) {
-			out, err := rds.NewFromConfig(c).DescribeDBClusterSnapshots(ctx, &rds.DescribeDBClusterSnapshotsInput{SnapshotType: awssdk.String("manual")})
-			return len(out.DBClusterSnapshots), err
-		},
-		"databases":    func() (int, error) { return len(p.cluster(ctx)), nil },
-		"file systems": func() (int, error) { return len(p.shares(ctx)), nil },
-		"caches": func() (int, error) {
-			out, err := elasticache.NewFromConfig(c).DescribeReplicationGroups(ctx, &elasticache.DescribeReplicationGroupsInput{})
-			return len(out.ReplicationGroups), err
-		},
-		"clusters": func() (int, error) {
-			// The emulator goes on listing a deleted cluster, as inactive; AWS describes it so, too.
-			list, err := ecs.NewFromConfig(c).ListClusters(ctx, &ecs.ListClustersInput{})
-			if err != nil || len(list.ClusterArns) == 0 {
-				return 0, err
-			}
-			out, err := ecs.NewFromConfig(c).DescribeClusters(ctx, &ecs.DescribeClustersInput{Clusters: list.ClusterArns})
-			if err != nil {
-				return 0, err
-			}
-			active := 0
-			for _, cluster := range out.Clusters {
-				if awssdk.ToString(cluster.Status) != "INACTIVE" {
-					active++
-				}
-			}
-			return active, nil
-		},
-		"networks": func() (int, error) {
-			out, err := ec2.NewFromConfig(c).DescribeVpcs(ctx, &ec2.DescribeVpcsInput{
-				Filters: []ec2types.Filter{{Name: awssdk.String("tag:Site"), Values: []string{"blog"}}}})
-			return len(out.Vpcs), err
-		},
-	} {
-		n, err := count()
-		if err != nil || n != 0 {
-			p.t.Errorf("%d %s are left (%v)", n, what, err)
-		}
+func (p *place) nothingLeft(t *testing.T, said string) {
+	t.Helper()
+	left := p.inventory()
+	if len(left["keys that wait for their deletion"]) == 0 {
+		t.Error("no key waits for its deletion: does the inventory see them?")
+	}
+	delete(left, "keys that wait for their deletion")
+	if len(left) != 0 {
+		t.Errorf("this is left: %q", left)
 	}
 	if strings.Contains(said, "Kept") {
-		p.t.Errorf("down --everything says that something is kept:\n%s", said)
+		t.Errorf("down --everything says that something is kept:\n%s", said)
 	}
 }

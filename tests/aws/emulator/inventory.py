@@ -30,12 +30,14 @@ def pages(api, call, key, **kw):
 
 def keys(where):
     api = client("kms", where)
+    aliases = list(pages(api, "list_aliases", "Aliases"))
+    own = {a.get("TargetKeyId") for a in aliases if a["AliasName"].startswith("alias/aws/")}
     for k in pages(api, "list_keys", "Keys"):
         m = api.describe_key(KeyId=k["KeyId"])["KeyMetadata"]
-        if m["KeyManager"] == "CUSTOMER":
+        if k["KeyId"] not in own:
             kind = "keys that wait for their deletion" if m["KeyState"] == "PendingDeletion" else "keys"
             add(kind, [f"{where} {k['KeyId']}"])
-    add("key aliases", [f"{where} {a['AliasName']}" for a in pages(api, "list_aliases", "Aliases") if not a["AliasName"].startswith("alias/aws/")])
+    add("key aliases", [f"{where} {a['AliasName']}" for a in aliases if not a["AliasName"].startswith("alias/aws/")])
 
 
 add("repositories", [r["repositoryName"] for r in pages(client("ecr"), "describe_repositories", "repositories")])
