@@ -77,12 +77,7 @@ func (p *place) faults() *faulty {
 	return f
 }
 
-// ec2Error is an answer of EC2, and queryError one of the other APIs that speak XML.
-func ec2Error(code, message string) string {
-	return `<?xml version="1.0" encoding="UTF-8"?><Response><Errors><Error><Code>` + code + `</Code><Message>` + message +
-		`</Message></Error></Errors><RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>`
-}
-
+// queryError is an answer of the APIs that speak XML.
 func queryError(code, message string) string {
 	return `<ErrorResponse><Error><Type>Sender</Type><Code>` + code + `</Code><Message>` + message +
 		`</Message></Error><RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>`

@@ -389,18 +389,6 @@ func (p *place) stands(ctx context.Context, t *testing.T, prefix string, gateway
 	}
 }
 
-// cluster is the database's identifier, or "".
-func (p *place) cluster(ctx context.Context) string {
-	out, err := rds.NewFromConfig(p.sdk()).DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if len(out.DBClusters) == 0 {
-		return ""
-	}
-	return awssdk.ToString(out.DBClusters[0].DBClusterIdentifier)
-}
-
 // nothingLeft asks the APIs after down --everything.
 func (p *place) nothingLeft(t *testing.T, said string) {
 	t.Helper()
