@@ -125,7 +125,7 @@ func weight(c report.Change) int {
 	switch {
 	case c.LosesData:
 		return 0
-	case c.Action == "replace" && !isHarmless(c.Address):
+	case c.Action == "replace" && !c.Harmless:
 		return 1
 	case c.Action == "delete":
 		return 2

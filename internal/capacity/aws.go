@@ -307,5 +307,5 @@ func (h Host) holds(web asks) (each int, by string) {
 // taskMemory is what ECS sets aside for a web task: the limits of its containers, and the folder
 // in memory, which the kernel charges to them.
 func taskMemory(t topology.Topology) int64 {
-	return t.Web.PHP.Memory + t.Web.Nginx.Memory + t.TaskFolder()
+	return t.TaskMemory() + t.TaskFolder()
 }
