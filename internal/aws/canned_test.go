@@ -131,9 +131,17 @@ func (c *canned) object(w http.ResponseWriter, r *http.Request, body []byte) {
 type applied struct {
 	plan  report.StackPlan
 	err   error
-	calls []string
 	then  func() // after an apply
 	image string // that the variables of the cluster name
+
+	mu    sync.Mutex // stacks are planned and applied side by side
+	calls []string
+}
+
+func (a *applied) note(call string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls = append(a.calls, call)
 }
 
 func (a *applied) Prepare(_ context.Context, stacks []topology.Stack, _ report.Sink) error {
@@ -146,17 +154,17 @@ func (a *applied) Prepare(_ context.Context, stacks []topology.Stack, _ report.S
 			a.image = v.Hosts.Image
 		}
 	}
-	a.calls = append(a.calls, "prepare "+a.image)
+	a.note("prepare " + a.image)
 	return nil
 }
 
 func (a *applied) Plan(_ context.Context, stack string, _ topology.StackRun) (report.StackPlan, error) {
-	a.calls = append(a.calls, "plan "+stack)
+	a.note("plan " + stack)
 	return a.plan, a.err
 }
 
 func (a *applied) Apply(_ context.Context, stack string, _ report.Sink) error {
-	a.calls = append(a.calls, "apply "+stack)
+	a.note("apply " + stack)
 	if a.then != nil {
 		a.then()
 	}
