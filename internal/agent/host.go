@@ -18,6 +18,7 @@ const (
 	modulesGlob = "/usr/lib/php/20*/*.so"
 	scanGlob    = "/etc/php/*/cli/conf.d/*.ini"
 	rootsFile   = "/etc/ssl/certs/ca-certificates.crt"
+	rdsFile     = task.Platen + "/rds-roots.pem"
 )
 
 // ThisHost looks around in the container.
@@ -28,6 +29,9 @@ func ThisHost() (Host, error) {
 		return host, err
 	}
 	if host.CA, err = optional(filepath.Join(task.Secrets, task.FileCA)); err != nil {
+		return host, err
+	}
+	if host.RDS, err = optional(rdsFile); err != nil {
 		return host, err
 	}
 	host.Extensions, err = extensions(modulesGlob, scanGlob)

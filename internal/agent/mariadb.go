@@ -137,6 +137,8 @@ func renderMariaDB(node task.Database, secrets Secrets) ([]File, error) {
 		"CREATE USER IF NOT EXISTS " + user + " IDENTIFIED BY " + secret + ";",
 		"ALTER USER " + user + " IDENTIFIED BY " + secret + ";",
 		"GRANT ALL ON " + database + ".* TO " + user + ";",
+		// To be told how far a replica is behind: what reads from it must know.
+		"GRANT REPLICA MONITOR ON *.* TO " + user + ";",
 	}, "\n") + "\n"
 	start := databaseRun + "/start.sql"
 	return []File{

@@ -33,6 +33,7 @@ const (
 	fpmConf      = task.Private + "/php-fpm.conf"
 	configPHP    = task.Private + "/config.php"
 	caBundle     = task.Private + "/ca.pem"
+	databaseCA   = task.Private + "/database-ca.pem"
 
 	// PHPIni is the php.ini of php-fpm and of the jobs' command line.
 	PHPIni = task.Private + "/php.ini"
@@ -48,6 +49,16 @@ type Host struct {
 	Extensions []string // PHP's modules in loading order; empty when a scanned folder loads them
 	Roots      []byte   // the system's certificate authorities, PEM
 	CA         []byte   // our own certificate authority, PEM; nil where there is none
+	RDS        []byte   // the authorities of RDS and Aurora, PEM
+}
+
+// databaseRoots are the authorities that the database's certificate is from: ours where there is
+// one, otherwise AWS', of which Debian's list has none.
+func (h Host) databaseRoots() []byte {
+	if len(h.CA) > 0 {
+		return h.CA
+	}
+	return h.RDS
 }
 
 // RenderTask renders all that a web task runs from: nginx.conf for its neighbour, php-fpm's
@@ -210,7 +221,9 @@ func (v *view) php(config task.Config, secrets Secrets, host Host) ([]File, erro
 	return []File{
 		{Path: PHPIni, Mode: 0o400, Data: ini}, // holds the sessions' token
 		{Path: configPHP, Mode: 0o400, Data: php},
-		{Path: caBundle, Mode: 0o444, Data: bundle(host.Roots, host.CA)},
+		{Path: caBundle, Mode: 0o444, Data: bundle(host.Roots, host.databaseRoots())},
+		// Of its own, since OpenSSL reads all of the file for every connection: each page makes some.
+		{Path: databaseCA, Mode: 0o444, Data: bundle(host.databaseRoots())},
 	}, nil
 }
 
@@ -258,7 +271,7 @@ func wordpressConfig(config task.Config, secrets Secrets) ([]pair, error) {
 		{"db", []pair{
 			{"writer", config.Database.Writer}, {"reader", config.Database.Reader},
 			{"name", config.Database.Name}, {"user", config.Database.User},
-			{"password", need(task.SecretDatabase)}, {"ca", caBundle},
+			{"password", need(task.SecretDatabase)}, {"ca", databaseCA},
 		}},
 		{"sessions", store(config.Sessions, need(task.SecretSessions))},
 		{"objects", store(config.Objects, need(task.SecretObjects))},

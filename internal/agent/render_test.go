@@ -1,12 +1,16 @@
 package agent
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"platen/internal/task"
 )
@@ -51,8 +55,8 @@ func TestRenderTask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) != 5 {
-		t.Errorf("%d files: want 5", len(files))
+	if len(files) != 6 {
+		t.Errorf("%d files: want 6", len(files))
 	}
 	for _, f := range files {
 		golden := filepath.Join("testdata", filepath.Base(f.Path))
@@ -68,7 +72,7 @@ func TestRenderTask(t *testing.T) {
 		if string(f.Data) != string(want) {
 			t.Errorf("%s differs from %s; look at the difference, then go test -update\n%s", f.Path, golden, f.Data)
 		}
-		if f.Mode&0o077 != 0 && f.Path != caBundle {
+		if f.Mode&0o077 != 0 && f.Path != caBundle && f.Path != databaseCA {
 			t.Errorf("%s has mode %o: others may read it", f.Path, f.Mode)
 		}
 	}
@@ -214,5 +218,65 @@ func TestExtensionsInLoadingOrder(t *testing.T) {
 	}
 	if got, err := extensions(filepath.Join(folder, "*.so"), filepath.Join(folder, "*.ini")); err != nil || got != nil {
 		t.Errorf("a scanned folder loads them: %v, %v", got, err)
+	}
+}
+
+// Where there is no authority of our own, the database is AWS'.
+func TestRenderDatabaseAuthorities(t *testing.T) {
+	host := exampleHost()
+	host.RDS = []byte("-- rds --")
+	authorities := func() (database, all string) {
+		files, err := RenderJob(exampleConfig(), exampleSecrets(), host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(files[len(files)-1].Data), string(files[len(files)-2].Data)
+	}
+	if database, all := authorities(); database != "-- ours --\n" || all != "-- roots --\n-- ours --\n" {
+		t.Errorf("with our own: %q and %q", database, all)
+	}
+	host.CA = nil
+	if database, all := authorities(); database != "-- rds --\n" || all != "-- roots --\n-- rds --\n" {
+		t.Errorf("without: %q and %q", database, all)
+	}
+}
+
+// What a task trusts for the database: authorities only, that sign themselves, in date, each once.
+func TestRDSRoots(t *testing.T) {
+	rest, err := os.ReadFile("../../rootfs/wordpress/usr/share/platen/rds-roots.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	regions := map[string]bool{}
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		root, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := root.Subject.CommonName
+		if !root.IsCA || !root.BasicConstraintsValid || root.CheckSignatureFrom(root) != nil {
+			t.Errorf("%s is not a certificate authority that signs itself", name)
+		}
+		if root.NotAfter.Before(time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s ends at %s", name, root.NotAfter)
+		}
+		if seen[string(block.Bytes)] {
+			t.Errorf("%s is there twice", name)
+		}
+		seen[string(block.Bytes)] = true
+		if fields := strings.Fields(name); len(fields) > 2 {
+			regions[fields[2]] = true
+		}
+	}
+	if len(seen) != 81 || len(regions) != 27 || !regions["eu-west-1"] || !regions["us-east-1"] {
+		t.Errorf("%d authorities of %d regions: %v", len(seen), len(regions), regions)
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		t.Errorf("what is no certificate stands at the end: %.80q", rest)
 	}
 }

@@ -12,7 +12,7 @@ return [
 		'name' => 'wordpress',
 		'user' => 'wordpress',
 		'password' => 'it\'s \\ "secret"',
-		'ca' => '/run/php/ca.pem',
+		'ca' => '/run/php/database-ca.pem',
 	],
 	'sessions' => [
 		'host' => 'sessions',

@@ -111,8 +111,8 @@ final class Config {
 
 	/**
 	 * Flags for every connection to the database. With CLIENT_SSL alone mysqlnd encrypts but
-	 * believes any certificate; only the second flag makes it check chain and host name, against
-	 * openssl.cafile of php.ini.
+	 * believes any certificate; only the second flag makes it check chain and host name: against
+	 * db.ca where Database opens it, against openssl.cafile of php.ini where a plugin does.
 	 */
 	public static function mysqlFlags(): int {
 		$verify = '' === self::values()['db']['ca'] ? 0 : MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT;

@@ -25,7 +25,7 @@ final class Database {
 		$until = microtime( true ) + $patience;
 		while ( true ) {
 			try {
-				$this->link = self::connect( $db, $timeout );
+				$this->link = self::open( $db, $db['writer'], $timeout, $timeout, MYSQLI_CLIENT_FOUND_ROWS );
 				return;
 			} catch ( \mysqli_sql_exception $e ) {
 				if ( ! in_array( $e->getCode(), self::AWAY, true ) || microtime( true ) >= $until ) {
@@ -36,12 +36,33 @@ final class Database {
 		}
 	}
 
-	/** @param array{writer: string, name: string, user: string, password: string} $db */
-	private static function connect( array $db, int $timeout ): \mysqli {
-		$colon = (int) strrpos( $db['writer'], ':' );
+	/**
+	 * Opens one connection, whose certificate is checked. When there is no server, or it refuses, it
+	 * throws \mysqli_sql_exception with the reason; never the password.
+	 *
+	 * @param array{name: string, user: string, password: string} $db
+	 * @param string   $address host:port; resolved anew each time
+	 * @param int      $connect seconds to connect
+	 * @param int|null $read    seconds to wait for an answer, also for the greeting; null: as php.ini says
+	 * @param int      $flags   of the client, beside those of TLS
+	 * @param string   $init    statement that runs before all others
+	 */
+	public static function open( array $db, string $address, int $connect, ?int $read, int $flags = 0, string $init = '' ): \mysqli {
+		$colon = (int) strrpos( $address, ':' );
 		$link  = mysqli_init();
-		$link->options( MYSQLI_OPT_CONNECT_TIMEOUT, $timeout );
-		$link->options( MYSQLI_OPT_READ_TIMEOUT, $timeout );
+		$link->options( MYSQLI_OPT_CONNECT_TIMEOUT, $connect );
+		if ( null !== $read ) {
+			$link->options( MYSQLI_OPT_READ_TIMEOUT, $read );
+		}
+		if ( '' !== $init ) {
+			$link->options( MYSQLI_SET_CHARSET_NAME, 'utf8mb4' );
+			$link->options( MYSQLI_INIT_COMMAND, $init );
+		}
+		$ca = Config::values()['db']['ca'];
+		if ( '' !== $ca ) {
+			// Only the authorities of the database: OpenSSL reads the whole file for each connection.
+			$link->ssl_set( null, null, $ca, null, null );
+		}
 		$warned = null;
 		set_error_handler(
 			static function ( int $level, string $message ) use ( &$warned ): bool {
@@ -51,19 +72,19 @@ final class Database {
 		);
 		try {
 			$ok = $link->real_connect(
-				substr( $db['writer'], 0, $colon ),
+				substr( $address, 0, $colon ),
 				$db['user'],
 				$db['password'],
 				$db['name'],
-				(int) substr( $db['writer'], $colon + 1 ),
+				(int) substr( $address, $colon + 1 ),
 				null,
-				Config::mysqlFlags() | MYSQLI_CLIENT_FOUND_ROWS
+				Config::mysqlFlags() | $flags
 			);
 		} finally {
 			restore_error_handler();
 		}
 		if ( ! $ok ) {
-			throw new \mysqli_sql_exception( "connect to {$db['writer']}: " . ( $warned ?? $link->connect_error ?? '' ), $link->connect_errno );
+			throw new \mysqli_sql_exception( "connect to {$address}: " . ( $warned ?? $link->connect_error ?? '' ), $link->connect_errno );
 		}
 		return $link;
 	}
