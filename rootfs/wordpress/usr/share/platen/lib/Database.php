@@ -21,7 +21,6 @@ final class Database {
 	 * @param int $patience seconds in which it tries again while the server is away
 	 */
 	public function __construct( array $db, int $timeout, int $patience = 0 ) {
-		mysqli_report( MYSQLI_REPORT_OFF ); // as WordPress sets it, for the whole process: failures are checked here
 		$until = microtime( true ) + $patience;
 		while ( true ) {
 			try {
@@ -48,6 +47,7 @@ final class Database {
 	 * @param string   $init    statement that runs before all others
 	 */
 	public static function open( array $db, string $address, int $connect, ?int $read, int $flags = 0, string $init = '' ): \mysqli {
+		mysqli_report( MYSQLI_REPORT_OFF ); // as WordPress sets it, for the whole process: failures are checked here
 		$colon = (int) strrpos( $address, ':' );
 		$link  = mysqli_init();
 		$link->options( MYSQLI_OPT_CONNECT_TIMEOUT, $connect );

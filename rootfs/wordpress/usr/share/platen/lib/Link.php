@@ -14,7 +14,7 @@ final class Link {
 		public readonly string $server,   // host name and port that the server knows itself by
 		public readonly bool $readOnly,   // it takes no writes
 		public readonly ?int $version,    // the last change that it has; null when that was not asked
-		public readonly float $expires    // microtime
+		public float $expires             // microtime after which another should be made
 	) {
 		$this->used = microtime( true );
 	}

@@ -15,7 +15,7 @@ final class Replica {
 	public const NEVER = PHP_INT_MAX;
 
 	private const FRESH = 1.0; // seconds that an answer holds
-	private const STALE = 3.0; // seconds that it still holds while another process asks
+	private const STALE = 2.0; // seconds that it still holds while another process asks
 	private const QUEUE = 16;  // write sets that a Galera node may have to apply yet
 
 	/** @var array<string, array{float, ?int}> answers of this process: time, lag */

@@ -40,6 +40,7 @@ final class SplitDatabase extends \wpdb {
 
 	private readonly string $platen_reader_address;
 	private readonly bool $platen_split;      // reader mode
+	private readonly float $platen_patience;
 	private bool $platen_pinned      = false; // the writer's connection is not like others any more
 	private bool $platen_transaction = false;
 	private bool $platen_broken      = false; // a transaction's connection is lost: the rest of it must not run alone
@@ -57,9 +58,11 @@ final class SplitDatabase extends \wpdb {
 	 * @param string $dbuser
 	 * @param string $dbpassword
 	 * @param string $dbname
-	 * @param string $dbhost the writer's host:port
+	 * @param string     $dbhost   the writer's host:port
+	 * @param bool|null  $split    whether to read from readers; null: as the request allows
+	 * @param float|null $patience seconds to look for a writer that is gone; null: as the request allows
 	 */
-	public function __construct( $dbuser, #[\SensitiveParameter] $dbpassword, $dbname, $dbhost ) {
+	public function __construct( $dbuser, #[\SensitiveParameter] $dbpassword, $dbname, $dbhost, ?bool $split = null, ?float $patience = null ) {
 		mysqli_report( MYSQLI_REPORT_OFF );
 		if ( WP_DEBUG && WP_DEBUG_DISPLAY ) {
 			$this->show_errors();
@@ -72,7 +75,8 @@ final class SplitDatabase extends \wpdb {
 
 		$this->platen_reader_address = (string) Config::values()['db']['reader'];
 		$this->platen_split          = '' !== $this->platen_reader_address && $this->platen_reader_address !== $dbhost
-			&& self::mayReadFromReaders( $_SERVER, $_COOKIE, get_included_files()[0] ?? '' );
+			&& ( $split ?? self::mayReadFromReaders( $_SERVER, $_COOKIE, get_included_files()[0] ?? '', PHP_SAPI ) );
+		$this->platen_patience       = $patience ?? ( 'cli' === PHP_SAPI || defined( 'DOING_CRON' ) ? self::PATIENCE_JOB : self::PATIENCE_PAGE );
 
 		$this->init_charset();
 		$this->ready = true;
@@ -88,9 +92,10 @@ final class SplitDatabase extends \wpdb {
 	 * @param array<string, mixed> $server
 	 * @param array<string, mixed> $cookies
 	 * @param string               $script  the file that the request runs
+	 * @param string               $sapi    how PHP runs
 	 */
-	public static function mayReadFromReaders( array $server, array $cookies, string $script ): bool {
-		if ( 'cli' === PHP_SAPI && ! defined( 'PLATEN_TEST_WEB' ) || defined( 'PLATEN_JOB' ) || defined( 'DOING_CRON' ) || defined( 'WP_CLI' ) || defined( 'WP_INSTALLING' ) ) {
+	public static function mayReadFromReaders( array $server, array $cookies, string $script, string $sapi ): bool {
+		if ( 'cli' === $sapi || defined( 'PLATEN_JOB' ) || defined( 'DOING_CRON' ) || defined( 'WP_CLI' ) || defined( 'WP_INSTALLING' ) ) {
 			return false;
 		}
 		if ( ! in_array( $server['REQUEST_METHOD'] ?? '', array( 'GET', 'HEAD' ), true ) ) {
@@ -257,8 +262,14 @@ final class SplitDatabase extends \wpdb {
 		for ( $retried = false; ; $retried = true ) {
 			$link = $this->writer( ! $reads );
 			// A read does not wait for the writer while a reader can answer it.
-			if ( null === $link && $reads && $free && ( $this->runOnReader( $query, $statement, true ) || null === $link = $this->writer( true ) && $this->end() ) ) {
-				return;
+			if ( null === $link && $reads && $free ) {
+				if ( $this->runOnReader( $query, $statement, true ) ) {
+					return;
+				}
+				$link = $this->writer( true );
+				if ( null === $link ) {
+					$this->end();
+				}
 			}
 			if ( null === $link ) {
 				return; // writer() said why
@@ -370,7 +381,7 @@ final class SplitDatabase extends \wpdb {
 			}
 			$patience = 0.0;
 		} else {
-			$patience = 'cli' === PHP_SAPI || defined( 'DOING_CRON' ) ? self::PATIENCE_JOB : self::PATIENCE_PAGE;
+			$patience = $this->platen_patience;
 		}
 		$until  = microtime( true ) + $patience;
 		$denied = 0;
@@ -485,13 +496,12 @@ final class SplitDatabase extends \wpdb {
 	}
 
 	/** Nobody can be asked, and nobody has answered: there is no page without a database. */
-	private function end(): bool {
+	private function end(): void {
 		if ( ! $this->platen_answered && ! did_action( 'template_redirect' ) && function_exists( 'dead_db' ) ) {
 			error_log( "platen: no database: {$this->last_error}" );
 			$this->error = '<h1>' . __( 'Error establishing a database connection' ) . '</h1>';
 			dead_db();
 		}
-		return true;
 	}
 
 	/** Whether another request of the task has just found the server gone. */
@@ -547,10 +557,11 @@ final class SplitDatabase extends \wpdb {
 	 * @param bool $allow_bail whether a failure may end the page
 	 */
 	public function db_connect( $allow_bail = true ) {
-		if ( null !== $this->writer( true ) ) {
-			return true;
+		$this->ready = null !== $this->writer( true );
+		if ( ! $this->ready && $allow_bail ) {
+			$this->end();
 		}
-		return $allow_bail ? ! $this->end() : false;
+		return $this->ready;
 	}
 
 	/**
