@@ -141,7 +141,7 @@ func (p *pair) script(t *testing.T, args ...string) {
 	run := p.lab.container(p.prefix+"-script-"+hex.EncodeToString(suffix[:]), "--rm", "--user="+fmt.Sprint(task.WebUID),
 		"--add-host=writer:127.0.0.1", "--add-host=reader:127.0.0.1",
 		"--tmpfs="+task.Private+":"+owner, "--tmpfs="+task.Shared+":"+owner, env(task.EnvTask, p.config),
-		"--volume="+p.lab.volume("jobs")+":"+task.Secrets+":ro", "--volume="+p.lab.volume("content")+":"+task.Content+":nocopy",
+		"--tmpfs="+task.Content+":"+owner, "--volume="+p.lab.volume("jobs")+":"+task.Secrets+":ro",
 		"--volume="+p.lab.tests+":/tests:ro", p.lab.jobs, "php", "-d", "apc.enable_cli=1")
 	out, err := docker(nil, append(run, args...)...)
 	if err != nil {
@@ -153,7 +153,9 @@ func (p *pair) script(t *testing.T, args ...string) {
 }
 
 func TestSplitDatabaseOnMySQL(t *testing.T) {
-	newPair(t, "mysql", mysqlImage(t)).script(t, "/tests/split-database.php", "mysql")
+	p := newPair(t, "mysql", mysqlImage(t))
+	p.script(t, "/tests/split-web.php", "mysql")
+	p.script(t, "/tests/split-database.php", "mysql")
 }
 
 func TestSplitDatabaseOnMariaDB(t *testing.T) {
@@ -161,5 +163,7 @@ func TestSplitDatabaseOnMariaDB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newPair(t, "mariadb", strings.TrimSpace(image)).script(t, "/tests/split-database.php", "mariadb")
+	p := newPair(t, "mariadb", strings.TrimSpace(image))
+	p.script(t, "/tests/split-web.php", "mariadb")
+	p.script(t, "/tests/split-database.php", "mariadb")
 }

@@ -1,116 +1,24 @@
 <?php
 /**
- * The database drop-in against a writer and a replica that follows it. Arguments: mysql or mariadb.
- * The servers are at primary:3306 and replica:3306; the names writer and reader are proxies in this
- * container, whose servers change and die. Needs apc.enable_cli=1.
+ * The database drop-in against a writer and a replica that follows it, which change and die.
+ * Arguments: mysql or mariadb. Needs apc.enable_cli=1.
  */
 
 declare( strict_types=1 );
 
-require __DIR__ . '/harness.php';
+require __DIR__ . '/pair.php';
 require __DIR__ . '/wordpress-parts.php';
 
-use Platen\Config;
 use Platen\Freshness;
 use Platen\Replica;
 use Platen\SplitDatabase;
 
-mysqli_report( MYSQLI_REPORT_OFF );
-$mysql  = 'mysql' === $argv[1];
-$folder = '/tmp/proxy';
-$config = Config::values()['db'];
-mkdir( $folder );
-$proxies = array();
-foreach ( array( 3306, 3307 ) as $port ) {
-	$proxies[] = proc_open( array( PHP_BINARY, '-n', __DIR__ . '/proxy.php', (string) $port, $folder ), array(), $pipes );
-}
-register_shutdown_function(
-	static function () use ( $proxies ): void {
-		array_map( 'proc_terminate', $proxies );
-	}
-);
-
-/** Polls until a condition holds; false when it did not for a minute. */
-function eventually( callable $holds ): bool {
-	for ( $until = microtime( true ) + 60; microtime( true ) < $until; usleep( 50_000 ) ) {
-		if ( $holds() ) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/** Tells a proxy what to do and returns when it does. */
-function endpoint( string $name, string $mode, string $to = 'primary:3306', bool $cut = true ): void {
-	static $n = 0;
-	$port = 'writer' === $name ? 3306 : 3307;
-	++$n;
-	file_put_contents( "/tmp/proxy/$port.new", json_encode( array( 'n' => $n ) + compact( 'mode', 'to', 'cut' ) ) );
-	rename( "/tmp/proxy/$port.new", "/tmp/proxy/$port.json" );
-	if ( ! eventually( static fn() => (string) $n === @file_get_contents( "/tmp/proxy/$port.done" ) ) ) {
-		throw new RuntimeException( "the proxy of $name does not answer" );
-	}
-}
-
-/** Whoever may do all, on one of the servers. */
-function admin( string $server ): mysqli {
-	static $links = array();
-	if ( ! isset( $links[ $server ] ) ) {
-		$password = Config::values()['db']['password'];
-		$why = '';
-		eventually(
-			static function () use ( &$links, &$why, $server, $password ): bool {
-				try {
-					$links[ $server ] = Platen\Database::open( array( 'user' => 'admin', 'password' => $password, 'name' => 'wordpress' ), "$server:3306", 5, 60 );
-					return true;
-				} catch ( mysqli_sql_exception $e ) {
-					$why = $e->getMessage();
-					return false;
-				}
-			}
-		);
-		$links[ $server ] ?? throw new RuntimeException( $why );
-	}
-	return $links[ $server ];
-}
-
-function sql( string $server, string ...$statements ): mixed {
-	foreach ( $statements as $statement ) {
-		$result = admin( $server )->query( $statement );
-		if ( false === $result ) {
-			throw new RuntimeException( "$server: $statement: " . admin( $server )->error );
-		}
-	}
-	return $result instanceof mysqli_result ? ( $result->fetch_row()[0] ?? null ) : $result;
-}
-
-function follow( string $options = '' ): void {
-	global $mysql, $config;
-	$password = substr( $config['password'], 0, 32 );
-	sql(
-		'replica',
-		'STOP REPLICA',
-		$mysql
-			? "CHANGE REPLICATION SOURCE TO SOURCE_HOST = 'primary', SOURCE_USER = 'follower', SOURCE_PASSWORD = '$password', SOURCE_SSL = 1, SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_DELAY = " . (int) $options
-			: "CHANGE MASTER TO MASTER_HOST = 'primary', MASTER_USER = 'follower', MASTER_PASSWORD = '$password', MASTER_SSL = 1, MASTER_SSL_VERIFY_SERVER_CERT = 0, MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_DELAY = " . (int) $options,
-		'START REPLICA'
-	);
-}
-
-/** The replica has what the primary has. */
-function caught_up(): bool {
-	sql( 'primary', "REPLACE INTO wp_mark VALUES (1, '" . ( $mark = bin2hex( random_bytes( 4 ) ) ) . "')" );
-	return eventually(
-		static function () use ( $mark ): bool {
-			$result = admin( 'replica' )->query( 'SELECT v FROM wp_mark WHERE id = 1' ); // not there yet, maybe
-			return $result instanceof mysqli_result && ( $result->fetch_row()[0] ?? null ) === $mark;
-		}
-	);
-}
-
-/** A new request of the task, in which nothing is remembered. */
+/** A new request of the task, in which nothing is remembered; the replica has caught up where it follows. */
 function request( bool $split = true, float $patience = 0.5, string $password = '' ): SplitDatabase {
-	global $config;
+	global $config, $follows;
+	if ( $follows ) {
+		settle();
+	}
 	Freshness::reset();
 	apcu_clear_cache();
 	( new ReflectionProperty( Replica::class, 'answers' ) )->setValue( null, array() );
@@ -148,7 +56,7 @@ sql(
 );
 follow();
 expect( 'the replica follows', true, caught_up() );
-sql( 'replica', 'SET sql_log_bin = 0', "UPDATE wp_who SET v = 'replica'", "UPDATE wp_other SET v = 'replica'" );
+sql( 'replica', 'SET sql_log_bin = 0', "UPDATE wp_who SET v = 'replica'" );
 endpoint( 'writer', 'pass' );
 endpoint( 'reader', 'pass', 'replica:3306' );
 
@@ -170,6 +78,7 @@ expect( 'a write goes to the writer', 1, $db->query( "INSERT INTO wp_rows (v) VA
 expect( 'with its id', 6, $db->insert_id );
 expect( 'reads of what was written come from the writer', '6', $db->get_var( 'SELECT MAX(id) FROM wp_rows' ) );
 expect( 'also beside others', 'primary', $db->get_var( 'SELECT w.v FROM wp_who w, wp_rows r LIMIT 1' ) );
+settle();
 expect( 'the rest still from the replica', 'replica', who( $db ) );
 expect( 'what was written is noted', array( 'wp_rows' ), Freshness::writtenTables() );
 $db->query( 'CREATE TEMPORARY TABLE scratch (v int)' );
@@ -208,7 +117,7 @@ expect( 'is the writer’s, for all', 'primary', who( $db ) );
 $db  = request();
 $all = implode( '', array_map( 'chr', range( 0, 255 ) ) ) . "é'\xf0\x9f\x98\x80\\\"\xc3'";
 expect( 'escaping without a connection', true, str_contains( $db->_real_escape( "it's" ), "it\\'s" ) && null === property( $db, 'reader' ) );
-expect( 'what is escaped arrives', bin2hex( $all ), strtolower( (string) $db->get_var( "SELECT HEX(_binary'" . $db->remove_placeholder_escape( $db->_real_escape( $all ) ) . "')" ) ) );
+expect( 'what is escaped arrives', bin2hex( $all ), strtolower( (string) sql( 'primary', "SELECT HEX(_binary'" . $db->remove_placeholder_escape( $db->_real_escape( $all ) ) . "')" ) ) );
 expect( 'text that is no ASCII', 1, $db->insert( 'wp_rows', array( 'v' => 'Grüße 😀' ) ) );
 expect( 'arrives too', 'Grüße 😀', $db->get_var( $db->prepare( 'SELECT v FROM wp_rows WHERE v = %s', 'Grüße 😀' ) ) );
 expect( 'the version', true, version_compare( (string) $db->db_version(), '8', '>' ) );
@@ -238,20 +147,21 @@ expect( 'another connection', false, who( $db ) . property( $db, 'reader' )->mys
 expect( 'lasts a minute and up to half of one more', true, property( $db, 'reader' )->expires - microtime( true ) > 58 && property( $db, 'reader' )->expires - microtime( true ) <= 90 );
 
 // Lag. A lock on the replica keeps it from following, as a long transaction does.
-sql( 'replica', 'FLUSH TABLES WITH READ LOCK' );
+leave( 'FLUSH TABLES WITH READ LOCK' );
 sql( 'primary', "UPDATE wp_other SET v = 'new'" );
 expect( 'who lags gets no reads', true, eventually( static fn() => 'primary' === who( request() ) ) );
 sql( 'replica', 'UNLOCK TABLES' );
-expect( 'who has caught up does', true, eventually( static fn() => 'replica' === who( request() ) ) );
-sql( 'replica', 'STOP REPLICA' );
+$follows = true;
+expect( 'who has caught up does', 'replica', who( request() ) );
+leave( 'STOP REPLICA' );
 expect( 'a stopped replica', 'primary', who( request() ) );
-follow( '30' );
+follow( 30 );
 expect( 'one that is told to stay behind', 'primary', who( request() ) );
 follow();
-expect( 'follows again', true, caught_up() && eventually( static fn() => 'replica' === who( request() ) ) );
+expect( 'follows again', 'replica', who( request() ) );
 $db = request();
 who( $db );
-sql( 'replica', 'STOP REPLICA' );
+leave( 'STOP REPLICA' );
 expect( 'it is noticed within a request that lasts', true, eventually( static fn() => 'primary' === who( $db ) ) );
 follow();
 caught_up();
@@ -282,8 +192,6 @@ expect( 'a table that the reader does not have yet', '1', ( static function () u
 expect( 'an error of the statement itself stays one', array( false, true ), array( $db->query( 'SELECT FROM' ), '' !== $db->last_error ) );
 
 // The writer is gone.
-caught_up();
-eventually( static fn() => 'replica' === who( request() ) );
 endpoint( 'writer', 'refuse' );
 $db = request();
 expect( 'a visitor does not notice', 'replica', who( $db ) );
@@ -294,7 +202,7 @@ expect( 'what was written would be read from it; there is only the replica now',
 $db = request( false );
 expect( 'a user reads from the replica meanwhile', 'replica', who( $db ) );
 expect( 'his writes fail', array( false, true ), array( $db->query( "UPDATE wp_rows SET v = 'x'" ), str_contains( $db->last_error, 'connect to writer:3306' ) ) );
-sql( 'replica', 'STOP REPLICA' );
+leave( 'STOP REPLICA' );
 expect( 'also from one that cannot follow any more', 'replica', who( request() ) );
 follow();
 endpoint( 'writer', 'pass' );
@@ -331,7 +239,7 @@ $db = request( false, 30 );
 $db->query( "INSERT INTO wp_rows (v) VALUES ('before')" );
 caught_up();
 sql( 'primary', 'SET GLOBAL read_only = 1' );
-sql( 'replica', 'STOP REPLICA', 'SET GLOBAL read_only = 0' );
+leave( 'STOP REPLICA', 'SET GLOBAL read_only = 0' );
 endpoint( 'writer', 'pass', 'replica:3306', cut: false ); // what is open stays
 expect( 'a write that the old writer refuses', 1, $db->query( "INSERT INTO wp_rows (v) VALUES ('moved')" ) );
 expect( 'is made by the new one', array( '0', '1' ), array( sql( 'primary', "SELECT COUNT(*) FROM wp_rows WHERE v = 'moved'" ), sql( 'replica', "SELECT COUNT(*) FROM wp_rows WHERE v = 'moved'" ) ) );

@@ -266,7 +266,7 @@ final class SplitDatabase extends \wpdb {
 				if ( $this->runOnReader( $query, $statement, true ) ) {
 					return;
 				}
-				$link = $this->writer( true );
+				$link = $this->platen_split ? null : $this->writer( true ); // a page does not wait
 				if ( null === $link ) {
 					$this->end();
 				}
