@@ -117,12 +117,12 @@ $raw->connect( 'tls://' . $o['host'], $o['port'], 1, null, 0, 1, array( 'auth' =
 $a->set( 'short', 1, 'ttl', 60 );
 $a->set( 'forever', 1, 'ttl' );
 $ttl = array();
-foreach ( $raw->keys( '*:ttl:*' ) as $key ) {
+foreach ( $raw->keys( '{p}*:ttl:*' ) as $key ) {
 	$ttl[ substr( $key, strrpos( $key, ':' ) + 1 ) ] = $raw->ttl( $key );
 }
 expect( 'an expiry is kept', true, $ttl['short'] > 0 && $ttl['short'] <= 60 );
 expect( 'nothing stays for longer than a day', true, $ttl['forever'] > 60 && $ttl['forever'] <= 86400 );
-$left = $raw->ttl( $raw->keys( '*:num:l' )[0] );
+$left = $raw->ttl( $raw->keys( '{p}*:num:l' )[0] );
 expect( 'incr keeps the expiry', true, $left > 0 && $left <= 1000 );
 
 // Blogs of a network.
@@ -156,7 +156,7 @@ $late->set( 'q', 'stale fill', 'terms' );
 expect( 'flush empties all', false, task()->get( 'q', 'terms' ) );
 expect( 'a fill that began before the flush is not served after it', false, task()->get( 'q', 'terms' ) );
 $a->set( 'q', 3, 'terms' );
-$raw->del( 'platen:epochs' ); // as if evicted
+$raw->del( '{p}epochs' ); // as if evicted
 expect( 'with the epochs all entries are gone, none comes back', false, task()->get( 'q', 'terms' ) );
 
 // Keys.

@@ -9,38 +9,45 @@
 require_once '/usr/share/platen/lib/Config.php';
 require_once '/usr/share/platen/lib/ValkeyConnection.php';
 require_once '/usr/share/platen/lib/ObjectCache.php';
+require_once '/usr/share/platen/lib/Freshness.php';
+require_once '/usr/share/platen/lib/Prefetch.php';
 
 function wp_cache_init() {
 	global $wp_object_cache;
+	$config          = Platen\Config::values();
 	$wp_object_cache = new Platen\ObjectCache(
-		new Platen\ValkeyConnection( Platen\Config::values()['objects'] ),
-		is_multisite() ? get_current_blog_id() . ':' : ''
+		new Platen\ValkeyConnection( $config['objects'] ),
+		is_multisite() ? get_current_blog_id() . ':' : '',
+		Platen\Prefetch::ofRequest()
 	);
+	if ( $config['db']['reader'] !== $config['db']['writer'] ) { // else nobody reads anything that lags
+		Platen\Freshness::onWrite( array( $wp_object_cache, 'writes' ) );
+	}
 }
 
 function wp_cache_add( $key, $data, $group = '', $expire = 0 ) {
 	global $wp_object_cache;
-	return $wp_object_cache->add( $key, $data, $group, (int) $expire );
+	return $wp_object_cache->add( $key, $data, $group, $expire );
 }
 
 function wp_cache_add_multiple( array $data, $group = '', $expire = 0 ) {
 	global $wp_object_cache;
-	return $wp_object_cache->add_multiple( $data, $group, (int) $expire );
+	return $wp_object_cache->add_multiple( $data, $group, $expire );
 }
 
 function wp_cache_replace( $key, $data, $group = '', $expire = 0 ) {
 	global $wp_object_cache;
-	return $wp_object_cache->replace( $key, $data, $group, (int) $expire );
+	return $wp_object_cache->replace( $key, $data, $group, $expire );
 }
 
 function wp_cache_set( $key, $data, $group = '', $expire = 0 ) {
 	global $wp_object_cache;
-	return $wp_object_cache->set( $key, $data, $group, (int) $expire );
+	return $wp_object_cache->set( $key, $data, $group, $expire );
 }
 
 function wp_cache_set_multiple( array $data, $group = '', $expire = 0 ) {
 	global $wp_object_cache;
-	return $wp_object_cache->set_multiple( $data, $group, (int) $expire );
+	return $wp_object_cache->set_multiple( $data, $group, $expire );
 }
 
 function wp_cache_get( $key, $group = '', $force = false, &$found = null ) {
@@ -65,12 +72,12 @@ function wp_cache_delete_multiple( array $keys, $group = '' ) {
 
 function wp_cache_incr( $key, $offset = 1, $group = '' ) {
 	global $wp_object_cache;
-	return $wp_object_cache->incr( $key, (int) $offset, $group );
+	return $wp_object_cache->incr( $key, $offset, $group );
 }
 
 function wp_cache_decr( $key, $offset = 1, $group = '' ) {
 	global $wp_object_cache;
-	return $wp_object_cache->decr( $key, (int) $offset, $group );
+	return $wp_object_cache->decr( $key, $offset, $group );
 }
 
 function wp_cache_flush() {
@@ -97,7 +104,8 @@ function wp_cache_supports( $feature ) {
 }
 
 function wp_cache_close() {
-	return true; // the connection outlives the request
+	global $wp_object_cache;
+	return $wp_object_cache->close();
 }
 
 function wp_cache_add_global_groups( $groups ) {
@@ -112,7 +120,7 @@ function wp_cache_add_non_persistent_groups( $groups ) {
 
 function wp_cache_switch_to_blog( $blog_id ) {
 	global $wp_object_cache;
-	$wp_object_cache->switch_to_blog( (int) $blog_id );
+	$wp_object_cache->switch_to_blog( $blog_id );
 }
 
 function wp_cache_reset() {

@@ -3,32 +3,218 @@ declare( strict_types=1 );
 
 namespace Platen;
 
+require_once __DIR__ . '/Freshness.php';
+
 /**
  * WordPress' object cache in Valkey, with the request's own copy in front of it.
  *
- * Keys are EPOCH:GROUPEPOCH:BLOG:GROUP:KEY. A flush gives a new epoch, so that what was written
+ * Names are {p}EPOCH:GROUPEPOCH:GROUP:BLOG:KEY. The hash tag keeps all of them in one slot, so that
+ * MGET, pipelines and scripts work in cluster mode. A flush gives a new epoch: what was written
  * before, or is still being written under the old one, can no longer be reached; no entry is
  * searched for or deleted, the server evicts them. The epochs are fields of one hash; when the
- * server loses it, all entries are out of reach, which is what a flush does too.
+ * server loses it, all entries are out of reach, which is what a flush does too. The hash also
+ * names the history (`master_replid`) that it belongs to: after a takeover, or when a task meets
+ * another server than before, deletions that never reached this one may be missing, and a new epoch
+ * begins.
+ *
+ * **No stale fill.** A reader that reads the database, is overtaken by a writer that commits and
+ * deletes the entry, and then stores what it read, would leave the old value there. Therefore
+ * deletions are numbered by the server (`clock` in the hash) and leave a tombstone with their number
+ * for TOMBSTONE seconds: a miss to readers. A request knows the number that was current when it
+ * began, or that it saw when it missed the entry. It may fill a gap that has no tombstone or one
+ * not younger than that; else its value may be from before the deletion and stays its own. Proof:
+ * the writer deletes after its commit. If the value was read before the commit, then also before
+ * the deletion, whose number is thus above all that the request knew before it read. If the fill
+ * comes first, the deletion removes it. If the deletion comes first, the fill finds its tombstone –
+ * also under a value that somebody else stored since, which carries the number on ('V…') – unless
+ * TOMBSTONE seconds are over, and a request older than FILLS seconds fills nothing. A request's own
+ * deletions do not stop it, but carry the number of the last foreign one. Nor does a request fill
+ * anything that met the server only in its middle.
+ *
+ * **No lost update of options.** `alloptions` is one value for hundreds of options, which two
+ * writers would take turns to overwrite, and so is `notoptions`; of two writers of one option the
+ * one that committed first may store last. In these groups set() never replaces a value. It fills
+ * a gap that this request saw, by the rules above, or it deletes: the next reader gets it from the
+ * database. The writer itself goes on with its own copy. A write that adds an option removes
+ * `notoptions` too, whose readers may be about to store that the option does not exist; readers
+ * may add names to exactly the version of `notoptions` that they read.
+ *
+ * **Nothing from a reader that lags.** A request that writes a table says so on the server before
+ * its statement runs, and until LAG seconds after its end. A request that has read this table from
+ * a reader, and began before that, stores nothing; a value that it wanted to replace is deleted.
+ * Requests that read from the writer only do not ask.
  *
  * When the server is gone each method does what WordPress' own cache does within one request:
  * reads find what this request wrote, writes stay in this request, and both say so by their
  * usual results. See ValkeyConnection for what happens when it comes back.
+ *
+ * What differs from WordPress' own, which knows neither time nor other requests: an entry lives as
+ * long as its expiry says, a day at most, and may be evicted at any time; two requests see each
+ * other's entries when they first ask for them; numbers are counted on the server, so that an
+ * integer that another task counted up is what incr() goes on from.
  */
+#[\AllowDynamicProperties]
 final class ObjectCache {
 
-	private const EPOCHS = 'platen:epochs';
+	private const TAG    = '{p}';
+	private const EPOCHS = self::TAG . 'epochs';
+	private const MARKS  = self::TAG . 'written:';
+
 	/** Seconds that an entry lives at most: bounds how long anything wrong can stay. */
 	private const LONGEST = 86400;
+	/** Seconds that a deletion is remembered, and those in which a request may fill: shorter, for the clocks' sake. */
+	private const TOMBSTONE = 60;
+	private const FILLS     = 50;
+	/** Milliseconds after its writer's end from which every reader has a value. */
+	private const LAG = Freshness::LAG_BOUND + 1000;
+	/** Seconds that a writer by the command line may take; one on the web takes what the task was told. */
+	private const JOB = 3600;
+
+	/** Entries of these are rows of the database: an addition without a get() before is a fill too. */
+	private const ROWS = array(
+		'posts' => 1, 'post_meta' => 1, 'terms' => 1, 'term_meta' => 1, 'comment' => 1, 'comment_meta' => 1, 'users' => 1,
+		'user_meta' => 1, 'userlogins' => 1, 'useremail' => 1, 'userslugs' => 1, 'options' => 1, 'site-options' => 1,
+		'sites' => 1, 'blog_meta' => 1, 'blog-details' => 1, 'site-details' => 1, 'networks' => 1, 'bookmark' => 1,
+	);
+	private const OPTIONS = array( 'options' => 1, 'site-options' => 1 );
+	/** Entries of these are nowhere else, so none can be older than the database. */
+	private const ALONE = array( 'transient' => 1, 'site-transient' => 1 );
+
+	/*
+	 * Of an entry: nothing; a tombstone T<number>;<request>;<foreign number>; or a value, with the
+	 * same head but V when it took a tombstone's place. No value begins with these letters.
+	 */
+
+	/** Begins an epoch, unless one of this history is there. Answers with the hash. */
+	private const RENEW = <<<'LUA'
+		local server = redis.call('HGET', KEYS[1], 'server')
+		if ARGV[3] == '' and redis.call('HEXISTS', KEYS[1], 'epoch') == 1 and server == ARGV[2] then
+			return redis.call('HGETALL', KEYS[1])
+		end
+		local time = redis.call('TIME')
+		local clock = time[1] .. string.format('%06d', time[2])
+		local before = redis.call('HGET', KEYS[1], 'clock')
+		if before and before > clock then clock = before end
+		if ARGV[2] ~= '' then server = ARGV[2] end
+		redis.call('DEL', KEYS[1])
+		redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'server', server or '', 'clock', clock)
+		return redis.call('HGETALL', KEYS[1])
+		LUA;
+
+	/** Counts a deletion; prepended to the scripts that delete. */
+	private const BURY = <<<'LUA'
+		local function tick()
+			if redis.call('HEXISTS', KEYS[1], 'clock') == 0 then
+				local time = redis.call('TIME')
+				redis.call('HSET', KEYS[1], 'clock', time[1] .. string.format('%06d', time[2]))
+			end
+			return string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'clock', 1))
+		end
+		local function bury(key, n, me, ttl)
+			local head = redis.call('GETRANGE', key, 0, 79)
+			local old, who, foreign = string.match(head, '^[TV](%d+);(%x*);(%d+);')
+			if old and who ~= me then foreign = old end
+			redis.call('SET', key, 'T' .. n .. ';' .. me .. ';' .. (foreign or '0') .. ';', 'EX', ttl)
+			return head ~= '' and string.sub(head, 1, 1) ~= 'T' and 1 or 0
+		end
+
+		LUA;
+
+	/** KEYS: hash, entries. ARGV: request, tombstones' seconds. Answers for each whether it was there. */
+	private const DELETE = self::BURY . <<<'LUA'
+		local n, out = tick(), {}
+		for i = 2, #KEYS do out[i - 1] = bury(KEYS[i], n, ARGV[1], ARGV[2]) end
+		return out
+		LUA;
+
+	/**
+	 * KEYS: hash, entries, marks of tables. ARGV: request, tombstones' seconds, how many entries,
+	 * mode, seconds to live, milliseconds since the request began; then for each entry its value
+	 * and the number that the request knows, '' to store regardless. Modes: add, set, replace, and
+	 * fill, which deletes where there is a value. Answers: 1 stored, 0 not (there; for replace: not
+	 * there), -1 the value may be from before a deletion, -2 it may come from a reader that lags.
+	 */
+	private const STORE = self::BURY . <<<'LUA'
+		local me, ttl, count, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+		local lags = false
+		if #KEYS > count + 1 then
+			local time = redis.call('TIME')
+			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[6]
+			for i = count + 2, #KEYS do
+				if redis.call('ZCOUNT', KEYS[i], string.format('%.0f', began), '+inf') > 0 then lags = true end
+			end
+		end
+		local out = {}
+		for i = 1, count do
+			local key, value, known = KEYS[i + 1], ARGV[5 + 2 * i], ARGV[6 + 2 * i]
+			local head = redis.call('GETRANGE', key, 0, 79)
+			local n, who, foreign = string.match(head, '^[TV](%d+);(%x*);(%d+);')
+			local there = head ~= '' and string.sub(head, 1, 1) ~= 'T'
+			local last = n and (who == me and foreign or n)
+			if there and mode == 'add' or not there and mode == 'replace' then
+				out[i] = 0
+			elseif last and known ~= '' and tonumber(last) > tonumber(known) then
+				out[i] = -1
+			elseif lags then
+				if there then bury(key, tick(), me, ttl) end
+				out[i] = -2
+			elseif there and mode == 'fill' then
+				bury(key, tick(), me, ttl)
+				out[i] = 1
+			else
+				local keep = n and 'V' .. n .. ';' .. who .. ';' .. foreign .. ';' or ''
+				redis.call('SET', key, keep .. value, 'EX', ARGV[5])
+				out[i] = 1
+			end
+		end
+		return out
+		LUA;
+
+	/** KEYS: hash, entry, marks. ARGV: as STORE, then head of the version to be replaced, value. Answers with the new head. */
+	private const SUPERSEDE = self::BURY . <<<'LUA'
+		local head = redis.call('GETRANGE', KEYS[2], 0, 79)
+		head = string.match(head, '^[TV]%d+;%x*;%d+;') or head
+		if head ~= ARGV[5] then return false end
+		if #KEYS > 2 then
+			local time = redis.call('TIME')
+			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[4]
+			for i = 3, #KEYS do
+				if redis.call('ZCOUNT', KEYS[i], string.format('%.0f', began), '+inf') > 0 then return false end
+			end
+		end
+		local new = 'V' .. tick() .. ';' .. ARGV[1] .. ';0;'
+		redis.call('SET', KEYS[2], new .. ARGV[6], 'EX', ARGV[3])
+		return new
+		LUA;
 
 	/** Adds an offset to an integer without losing its time to live; nil: absent, '?': not an integer. */
 	private const ADD_OFFSET = <<<'LUA'
 		local v = redis.call('GET', KEYS[1])
-		if not v then return nil end
+		if not v or string.sub(v, 1, 1) == 'T' then return nil end
 		if not string.match(v, '^%-?%d+$') then return '?' end
 		local n = redis.call('INCRBY', KEYS[1], ARGV[1])
 		if n < 0 then redis.call('SET', KEYS[1], '0', 'KEEPTTL'); n = 0 end
 		return n
+		LUA;
+
+	/** Replaces exactly this content, keeping its time to live. */
+	private const SWAP = <<<'LUA'
+		if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+		redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
+		return 1
+		LUA;
+
+	/** KEYS: marks. ARGV: request, milliseconds from now until which its writes may be unseen by readers, seconds to keep. */
+	private const MARK = <<<'LUA'
+		local time = redis.call('TIME')
+		local now = time[1] * 1000 + math.floor(time[2] / 1000)
+		for i = 1, #KEYS do
+			redis.call('ZADD', KEYS[i], string.format('%.0f', now + ARGV[2]), ARGV[1])
+			redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.0f', now - ARGV[3] * 1000))
+			local stay = math.ceil(ARGV[2] / 1000) + ARGV[3]
+			if redis.call('TTL', KEYS[i]) < stay then redis.call('EXPIRE', KEYS[i], stay) end
+		end
+		return 1
 		LUA;
 
 	/** Read by WordPress' screens and by plugins that show statistics. */
@@ -40,91 +226,114 @@ final class ObjectCache {
 	/** @var array<string, true> */
 	private array $non_persistent = array();
 	/** @var array<string, mixed> what this request has seen, by group, blog and key */
-	private array $cache = array();
-	/** @var array<string, string>|null group => epoch; '' is everyone's */
-	private ?array $epochs = null;
-	/** The connection on which the epochs were read: another may follow an outage. */
-	private int $read_on = 0;
+	private array $copies = array();
+	/** @var array<string, array{string, bool, string}> group as given => how its ids begin, whether it persists, its name */
+	private array $groups = array();
 
-	public function __construct( private readonly ValkeyConnection $server, private string $blog ) {
+	/** @var array<string, string>|null the hash, as this request first saw it */
+	private ?array $epochs = null;
+	/** The connection on which it was read: another may follow an outage. */
+	private int $read_on = 0;
+	/** What was current on the server, and since when this request knows it. */
+	private ?int $clock     = null;
+	private string $server  = '';
+	private int|float $since;
+	/** Whether all that this request read from the database it read after that. */
+	private bool $fills = true;
+	/** Names this request in tombstones and marks. */
+	private readonly string $me;
+
+	/** @var array<string, int> id => number of the last deletion that was known when this request missed it */
+	private array $missed = array();
+	/** @var array<string, string> id => head of the version that this request knows, of notoptions */
+	private array $versions = array();
+	/** @var array<string, string|false> what was fetched ahead and not asked for yet */
+	private array $ahead = array();
+	/** @var array<string, true> ids that were asked for */
+	private array $asked = array();
+	/** @var array<string, true> marks of tables that this request writes */
+	private array $marks = array();
+
+	public function __construct( private readonly ValkeyConnection $connection, private string $blog, private readonly ?Prefetch $prefetch = null ) {
+		$this->me    = bin2hex( random_bytes( 6 ) );
+		$this->since = hrtime( true );
 	}
 
 	/** Stores unless the key exists. False when it does, or additions are suspended. */
-	public function add( $key, $data, $group = 'default', int $expire = 0 ): bool {
-		return $this->valid( $key ) && $this->add_multiple( array( $key => $data ), $group, $expire )[ $key ];
+	public function add( $key, $data, $group = 'default', $expire = 0 ): bool {
+		if ( self::suspended() || ! $this->valid( $key ) ) {
+			return false;
+		}
+		return $this->add_valid( array( $key => $data ), $group, (int) $expire )[ $key ];
 	}
 
 	/** @return array<int|string, bool> */
-	public function add_multiple( array $data, $group = '', int $expire = 0 ): array {
+	public function add_multiple( array $data, $group = '', $expire = 0 ): array {
 		$done = array_fill_keys( array_keys( $data ), false );
-		if ( function_exists( 'wp_suspend_cache_addition' ) && wp_suspend_cache_addition() ) {
+		if ( self::suspended() ) {
 			return $done;
 		}
-		// What this request has seen exists: core adds each post again wherever it loads one.
-		$new = array_filter( $data, fn( $key ) => $this->valid( $key ) && ! array_key_exists( $this->id( $key, $group ), $this->cache ), ARRAY_FILTER_USE_KEY );
-		return array_replace( $done, $this->store( $new, $group, $expire, 'NX' ) );
+		return array_replace( $done, $this->add_valid( array_filter( $data, $this->valid( ... ), ARRAY_FILTER_USE_KEY ), $group, (int) $expire ) );
 	}
 
 	/** Stores only when the key exists. */
-	public function replace( $key, $data, $group = 'default', int $expire = 0 ): bool {
-		return $this->valid( $key ) && $this->store( array( $key => $data ), $group, $expire, 'XX' )[ $key ];
+	public function replace( $key, $data, $group = 'default', $expire = 0 ): bool {
+		return $this->valid( $key ) && $this->store( array( $key => $data ), $group, (int) $expire, 'replace' )[ $key ];
 	}
 
-	/** Stores. True also when the server is gone: the request has it. */
-	public function set( $key, $data, $group = 'default', int $expire = 0 ): bool {
-		return $this->valid( $key ) && $this->store( array( $key => $data ), $group, $expire, '' )[ $key ];
+	/** Stores. True also when the server is gone, or must not have it: the request has it. */
+	public function set( $key, $data, $group = 'default', $expire = 0 ): bool {
+		return $this->valid( $key ) && $this->set_valid( array( $key => $data ), $group, (int) $expire, true )[ $key ];
 	}
 
 	/** @return array<int|string, bool> */
-	public function set_multiple( array $data, $group = '', int $expire = 0 ): array {
-		$valid = array_filter( $data, fn( $key ) => $this->valid( $key ), ARRAY_FILTER_USE_KEY );
-		return array_replace( array_fill_keys( array_keys( $data ), false ), $this->store( $valid, $group, $expire, '' ) );
+	public function set_multiple( array $data, $group = '', $expire = 0 ): array {
+		$valid = array_filter( $data, $this->valid( ... ), ARRAY_FILTER_USE_KEY );
+		return array_replace( array_fill_keys( array_keys( $data ), false ), $this->set_valid( $valid, $group, (int) $expire, false ) );
 	}
 
 	/** The value, or false with $found = false. $force asks the server again. */
 	public function get( $key, $group = 'default', $force = false, &$found = null ): mixed {
-		$found = false;
-		if ( ! $this->valid( $key ) ) {
+		if ( ! is_int( $key ) && ! $this->valid( $key ) ) {
+			$found = false;
 			return false;
 		}
-		$id = $this->id( $key, $group );
-		if ( array_key_exists( $id, $this->cache ) && ! ( $force && $this->persists( $group ) && 0 !== $this->server->generation() ) ) {
-			$found = true;
-		} elseif ( $this->persists( $group ) ) {
-			$name  = $this->prefix( $group ) . $key;
-			$answer = $this->server->run( static fn( \Redis $redis ) => $redis->get( $name ), false );
-			$found  = $this->keep( $id, $answer );
+		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
+		$id    = $prefix . $key;
+		$found = isset( $this->copies[ $id ] ) || array_key_exists( $id, $this->copies );
+		if ( $persists && ( $force || ! $found ) ) {
+			$this->fetch( array( $id ), (bool) $force );
+			$found = array_key_exists( $id, $this->copies );
 		}
 		if ( ! $found ) {
 			++$this->cache_misses;
 			return false;
 		}
 		++$this->cache_hits;
-		return self::copy( $this->cache[ $id ] );
+		$value = $this->copies[ $id ];
+		return is_object( $value ) ? clone $value : $value;
 	}
 
 	/** @return array<int|string, mixed> in the order of $keys; false where nothing is found */
 	public function get_multiple( $keys, $group = 'default', $force = false ): array {
-		$values = $ask = array();
+		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
+
+		$values = $ids = $ask = array();
 		foreach ( $keys as $key ) {
 			$values[ $key ] = false;
-			if ( $this->valid( $key ) && $this->persists( $group )
-				&& ( $force || ! array_key_exists( $this->id( $key, $group ), $this->cache ) ) ) {
-				$ask[] = $key;
+			if ( $this->valid( $key ) ) {
+				$ids[ $key ] = $id = $prefix . $key;
+				if ( $persists && ( $force || ! array_key_exists( $id, $this->copies ) ) ) {
+					$ask[] = $id;
+				}
 			}
 		}
 		if ( array() !== $ask ) {
-			$prefix  = $this->prefix( $group );
-			$names   = array_map( static fn( $key ) => $prefix . $key, $ask );
-			$answers = $this->server->run( static fn( \Redis $redis ) => $redis->mGet( $names ), false );
-			foreach ( is_array( $answers ) ? $answers : array() as $i => $answer ) {
-				$this->keep( $this->id( $ask[ $i ], $group ), $answer );
-			}
+			$this->fetch( $ask, (bool) $force );
 		}
-		foreach ( $values as $key => $ignored ) {
-			$id = $this->id( $key, $group );
-			if ( $this->valid( $key ) && array_key_exists( $id, $this->cache ) ) {
-				$values[ $key ] = self::copy( $this->cache[ $id ] );
+		foreach ( $ids as $key => $id ) {
+			if ( array_key_exists( $id, $this->copies ) ) {
+				$values[ $key ] = self::copy( $this->copies[ $id ] );
 				++$this->cache_hits;
 			} else {
 				++$this->cache_misses;
@@ -134,106 +343,95 @@ final class ObjectCache {
 	}
 
 	/** True when there was something to delete, here or on the server. */
-	public function delete( $key, $group = 'default' ): bool {
+	public function delete( $key, $group = 'default', $deprecated = false ): bool {
 		return $this->valid( $key ) && $this->delete_multiple( array( $key ), $group )[ $key ];
 	}
 
 	/** @return array<int|string, bool> */
 	public function delete_multiple( array $keys, $group = '' ): array {
-		$done  = array();
-		$names = array();
+		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
+
+		$done = $ids = array();
 		foreach ( $keys as $key ) {
 			$done[ $key ] = false;
 			if ( $this->valid( $key ) ) {
-				$id           = $this->id( $key, $group );
-				$done[ $key ] = array_key_exists( $id, $this->cache );
-				$names[]      = $key;
-				unset( $this->cache[ $id ] );
+				$ids[ $key ]  = $id = $prefix . $key;
+				$done[ $key ] = array_key_exists( $id, $this->copies );
+				unset( $this->copies[ $id ] );
 			}
 		}
-		if ( array() === $names || ! $this->persists( $group ) ) {
-			return $done;
-		}
-		$prefix  = $this->prefix( $group );
-		$answers = $this->each( $names, static fn( \Redis $redis, $key ) => $redis->unlink( $prefix . $key ), true );
-		foreach ( $names as $i => $key ) {
-			$done[ $key ] = $done[ $key ] || 1 === ( $answers[ $i ] ?? 0 );
+		if ( array() !== $ids && $persists ) {
+			$answers = $this->bury( array_values( $ids ) ) ?? array();
+			foreach ( array_keys( $ids ) as $i => $key ) {
+				$done[ $key ] = $done[ $key ] || 1 === ( $answers[ $i ] ?? 0 );
+			}
 		}
 		return $done;
 	}
 
-	/** The new number, never below 0; false when the key does not exist. Atomic over all tasks. */
-	public function incr( $key, int $offset = 1, $group = 'default' ): int|false {
+	/**
+	 * The new number, never below 0; false when the key does not exist. Atomic over all tasks, also
+	 * where what is there is a number of another type.
+	 */
+	public function incr( $key, $offset = 1, $group = 'default' ): int|float|false {
 		if ( ! $this->valid( $key ) ) {
 			return false;
 		}
-		$id     = $this->id( $key, $group );
-		$number = '?';
-		if ( $this->persists( $group ) ) {
-			$name   = $this->prefix( $group ) . $key;
-			$number = $this->server->run(
-				static function ( \Redis $redis ) use ( $name, $offset ) {
-					$n = $redis->eval( self::ADD_OFFSET, array( $name, $offset ), 1 );
-					if ( false === $n && null !== $redis->getLastError() ) {
-						$redis->clearLastError();
-						return '?'; // beyond 64 bits
-					}
-					return $n;
-				},
-				true
-			) ?? '?';
-		}
-		if ( '?' === $number ) { // not an integer, not persistent, or no server: as WordPress' own does
-			$value = $this->get( $key, $group, false, $found );
-			if ( ! $found ) {
+		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
+		$id     = $prefix . $key;
+		$offset = (int) $offset;
+		$number = $persists ? $this->count( $id, $offset ) : null;
+		if ( null === $number ) { // not persistent, or no server: as WordPress' own does
+			if ( ! array_key_exists( $id, $this->copies ) ) {
 				return false;
 			}
-			$number = max( 0, ( is_numeric( $value ) ? (int) $value : 0 ) + $offset );
-			$this->set( $key, $number, $group );
-			return $number;
+			return $this->copies[ $id ] = self::sum( $this->copies[ $id ], $offset );
 		}
+		unset( $this->ahead[ $id ] );
 		if ( false === $number ) {
-			unset( $this->cache[ $id ] );
+			unset( $this->copies[ $id ] );
 			return false;
 		}
-		return $this->cache[ $id ] = $number;
+		return $this->copies[ $id ] = $number;
 	}
 
 	/** As incr(), downwards. */
-	public function decr( $key, int $offset = 1, $group = 'default' ): int|false {
-		return $this->incr( $key, -$offset, $group );
+	public function decr( $key, $offset = 1, $group = 'default' ): int|float|false {
+		return $this->incr( $key, -(int) $offset, $group );
 	}
 
 	/** Puts everything out of reach, for all tasks. When the server is gone: as soon as it is back. */
 	public function flush(): bool {
-		$this->cache  = array();
-		$this->epochs = null;
-		$this->renew();
+		$epoch = self::epoch();
+		$this->connection->run( static fn( \Redis $redis ) => self::script( $redis, self::RENEW, array( self::EPOCHS ), array( $epoch, '', 'always' ) ), true );
+		$this->forget();
 		return true;
 	}
 
-	/** Forgets what this request has seen; the server keeps it. */
+	/** Forgets what this request has seen; the server keeps it. A long job begins anew with it. */
 	public function flush_runtime(): bool {
-		$this->cache  = array();
-		$this->epochs = null; // a long job sees a flush that came from elsewhere
+		$this->forget();
+		$this->clock = null;
+		$this->fills = true;
+		$this->since = hrtime( true );
 		return true;
 	}
 
 	/** Puts one group out of reach, for all tasks and blogs. */
 	public function flush_group( $group ): bool {
-		$group = self::group( $group );
-		foreach ( array_keys( $this->cache ) as $id ) {
-			if ( str_starts_with( (string) $id, "$group\0" ) ) {
-				unset( $this->cache[ $id ] );
+		[ , $persists, $name ] = $this->groups[ $group ] ?? $this->group( $group );
+		foreach ( array( 'copies', 'missed', 'versions', 'ahead' ) as $kept ) {
+			foreach ( array_keys( $this->$kept ) as $id ) {
+				if ( str_starts_with( (string) $id, "$name:" ) ) {
+					unset( $this->$kept[ $id ] );
+				}
 			}
 		}
-		if ( ! $this->persists( $group ) ) {
-			return true;
-		}
-		$this->epochs();
-		$epoch = self::epoch();
-		if ( null !== $this->server->run( static fn( \Redis $redis ) => $redis->hSet( self::EPOCHS, $group, $epoch ), true ) ) {
-			$this->epochs[ $group ] = $epoch;
+		if ( $persists ) {
+			$epoch = self::epoch();
+			if ( null !== $this->ask( static fn( \Redis $redis ) => $redis->hSet( self::EPOCHS, "group:$name", $epoch ), true ) && null !== $this->epochs ) {
+				$this->epochs[ "group:$name" ] = $epoch;
+			}
 		}
 		return true;
 	}
@@ -241,140 +439,532 @@ final class ObjectCache {
 	/** Groups that all blogs of a network share. */
 	public function add_global_groups( $groups ): void {
 		$this->global_groups += array_fill_keys( array_map( 'strval', (array) $groups ), true );
+		$this->groups         = array();
 	}
 
-	/** Groups that live in the request alone. */
+	/**
+	 * Groups that live in the request alone. One that should outlive it needs keys that say which
+	 * version of the code they belong to, since releases overlap.
+	 */
 	public function add_non_persistent_groups( $groups ): void {
 		$this->non_persistent += array_fill_keys( array_map( 'strval', (array) $groups ), true );
+		$this->groups          = array();
 	}
 
 	/** Later keys of groups that are not global are this blog's. */
-	public function switch_to_blog( int $blog ): void {
-		$this->blog = function_exists( 'is_multisite' ) && is_multisite() ? "$blog:" : '';
+	public function switch_to_blog( $blog_id ): void {
+		$this->blog   = self::multisite() ? (int) $blog_id . ':' : '';
+		$this->groups = array();
+	}
+
+	/** What WordPress' own did before switch_to_blog(): forgets what is one blog's. */
+	public function reset(): void {
+		if ( function_exists( '_deprecated_function' ) ) {
+			_deprecated_function( __METHOD__, '3.5.0', 'WP_Object_Cache::switch_to_blog()' );
+		}
+		foreach ( array_keys( $this->copies ) as $id ) {
+			if ( ! isset( $this->global_groups[ self::unescape( strstr( (string) $id, ':', true ) ) ] ) ) {
+				unset( $this->copies[ $id ] );
+			}
+		}
+	}
+
+	/** Remembers what the page asked for. The connection outlives the request. */
+	public function close(): bool {
+		$this->prefetch?->save( $this->asked );
+		return true;
 	}
 
 	/** Whether the server answers; Site Health shows it. */
 	public function connected(): bool {
-		return 0 !== $this->server->generation();
+		return $this->connection->connected();
+	}
+
+	/** Round trips to the server so far. */
+	public function trips(): int {
+		return $this->connection->trips;
 	}
 
 	/** Prints what WordPress' own cache prints. */
 	public function stats(): void {
-		printf( '<p><strong>Cache Hits:</strong> %d<br /><strong>Cache Misses:</strong> %d</p>', $this->cache_hits, $this->cache_misses );
+		printf( '<p><strong>Cache Hits:</strong> %d<br /><strong>Cache Misses:</strong> %d<br /></p><ul>', $this->cache_hits, $this->cache_misses );
+		foreach ( $this->__get( 'cache' ) as $group => $entries ) {
+			printf( '<li><strong>Group:</strong> %s - ( %sk )</li>', htmlspecialchars( (string) $group ), number_format( strlen( serialize( $entries ) ) / 1024, 2 ) );
+		}
+		echo '</ul>';
+	}
+
+	/** Plugins read the properties of WordPress' own class, of which some are private there too. */
+	public function __get( string $name ): mixed {
+		if ( 'cache' === $name ) {
+			$groups = array();
+			foreach ( $this->copies as $id => $value ) {
+				[ $group, $key ] = explode( ':', (string) $id, 2 );
+				$groups[ self::unescape( $group ) ][ $key ] = $value;
+			}
+			return $groups;
+		}
+		return match ( $name ) {
+			'blog_prefix' => $this->blog,
+			'multisite'   => self::multisite(),
+			default       => null,
+		};
+	}
+
+	/** Long jobs empty `cache` to have memory. */
+	public function __set( string $name, mixed $value ): void {
+		if ( 'cache' === $name ) {
+			$this->flush_runtime();
+		} elseif ( 'blog_prefix' === $name ) {
+			$this->blog   = (string) $value;
+			$this->groups = array();
+		} elseif ( 'multisite' !== $name ) {
+			$this->$name = $value;
+		}
+	}
+
+	public function __isset( string $name ): bool {
+		return in_array( $name, array( 'cache', 'blog_prefix', 'multisite' ), true );
+	}
+
+	public function __unset( string $name ): void {
+		'cache' === $name && $this->flush_runtime();
+	}
+
+	/**
+	 * Says on the server that this request is about to write tables, before it does, until after
+	 * its end. When the server is gone nothing of before is served when it comes back.
+	 *
+	 * @param list<string> $tables
+	 */
+	public function writes( array $tables ): void {
+		if ( array() === $this->marks ) {
+			// Registered from within: after the functions that are registered already, which may write.
+			register_shutdown_function( fn() => register_shutdown_function( $this->written( ... ) ) );
+		}
+		$new          = array_fill_keys( array_map( static fn( string $table ) => self::MARKS . $table, $tables ), true );
+		$this->marks += $new + array( self::MARKS => true ); // the last is for those that may have read any table
+		$limit        = 'cli' === PHP_SAPI ? self::JOB : max( 60, (int) ini_get( 'max_execution_time' ) );
+		$this->mark( array_keys( $new + array( self::MARKS => true ) ), $limit * 1000 );
+	}
+
+	/** All is committed: readers have it LAG later. */
+	public function written(): void {
+		$this->mark( array_keys( $this->marks ), self::LAG );
+	}
+
+	/** @param list<string> $marks */
+	private function mark( array $marks, int $milliseconds ): void {
+		$this->ask( fn( \Redis $redis ) => self::script( $redis, self::MARK, $marks, array( $this->me, $milliseconds, self::TOMBSTONE ) ), true );
+	}
+
+	/** @return array<int|string, bool> */
+	private function add_valid( array $data, $group, int $expire ): array {
+		[ $prefix ] = $this->groups[ $group ] ?? $this->group( $group );
+		// What this request has seen exists: core adds each post again wherever it loads one.
+		$new = array_filter( $data, fn( $key ) => ! array_key_exists( $prefix . $key, $this->copies ), ARRAY_FILTER_USE_KEY );
+		return array_replace( array_fill_keys( array_keys( $data ), false ), $this->store( $new, $group, $expire, 'add' ) );
+	}
+
+	/** @return array<int|string, bool> */
+	private function set_valid( array $data, $group, int $expire, bool $single ): array {
+		[ $prefix, $persists, $name ] = $this->groups[ $group ] ?? $this->group( $group );
+		if ( ! $persists || ! isset( self::OPTIONS[ $name ] ) ) {
+			return $this->store( $data, $group, $expire, 'set' );
+		}
+		$fill = $bury = array();
+		foreach ( $data as $key => $value ) {
+			$id = $prefix . $key;
+			// A network's options are NETWORK:NAME.
+			$of = 'site-options' === $name && 1 === preg_match( '/^\d+:/', (string) $key, $network ) ? $network[0] : '';
+			if ( "{$of}notoptions" === $key ) {
+				$this->supersede( $id, $value, $expire ) || $bury[] = $id;
+			} elseif ( 'alloptions' === $key && 'options' === $name ) {
+				$bury = array_merge( $bury, $this->changed( $prefix, $value ) );
+			} else {
+				if ( isset( $this->missed[ $id ] ) ) {
+					$fill[ $key ] = $value;
+				} else {
+					$bury[] = $id;
+				}
+				// Only writers store one at a time, or readers of a network's options: see the class.
+				if ( $single ) {
+					$bury[] = "$prefix{$of}notoptions";
+				}
+			}
+			$this->copies[ $id ] = self::copy( $value );
+		}
+		array() === $bury || $this->bury( $bury );
+		array() === $fill || $this->store( $fill, $group, $expire, 'fill' );
+		return array_fill_keys( array_keys( $data ), true );
+	}
+
+	/**
+	 * What a write of `alloptions` invalidates: itself, the options that differ (they may be stored
+	 * singly too), and with new names `notoptions`.
+	 *
+	 * @return list<string>
+	 */
+	private function changed( string $prefix, mixed $value ): array {
+		$before = $this->copies[ $prefix . 'alloptions' ] ?? null;
+		if ( ! is_array( $before ) || ! is_array( $value ) ) {
+			$this->flush_group( 'options' ); // what changed is not known
+			return array();
+		}
+		$names = array( 'alloptions' );
+		foreach ( $value as $name => $option ) {
+			if ( ! array_key_exists( $name, $before ) ) {
+				$names[]    = $name;
+				$names['-'] = 'notoptions';
+			} elseif ( $before[ $name ] !== $option ) {
+				$names[] = $name;
+			}
+		}
+		$names = array_merge( array_values( $names ), array_keys( array_diff_key( $before, $value ) ) );
+		return array_map( static fn( $name ) => $prefix . $name, $names );
+	}
+
+	/** Stores `notoptions` with names added, in place of exactly the version that this request read. False: it must go. */
+	private function supersede( string $id, mixed $value, int $expire ): bool {
+		$before  = $this->copies[ $id ] ?? array();
+		$version = $this->versions[ $id ] ?? null;
+		if ( null === $version || ! is_array( $value ) || ! is_array( $before ) || array() !== array_diff_key( $before, $value ) ) {
+			return false;
+		}
+		if ( ! $this->may_fill() ) {
+			return true; // it stays this request's
+		}
+		$marks = $this->marks_of_reads();
+		$head  = $this->ask(
+			fn( \Redis $redis ) => self::script(
+				$redis,
+				self::SUPERSEDE,
+				array( self::EPOCHS, $this->name( $id ), ...$marks ),
+				array( $this->me, self::TOMBSTONE, self::ttl( $expire ), $this->age(), $version, self::encode( $value ) )
+			),
+			false
+		);
+		if ( is_string( $head ) ) {
+			$this->versions[ $id ] = $head;
+		}
+		return true; // else another request was first, and what it left is newer
 	}
 
 	/**
 	 * @param array<int|string, mixed> $data valid keys
-	 * @param string                   $when '' always, NX when absent, XX when there
+	 * @param string                   $mode see STORE
 	 * @return array<int|string, bool>
 	 */
-	private function store( array $data, $group, int $expire, string $when ): array {
-		$answers = null;
-		if ( $this->persists( $group ) && array() !== $data ) {
-			$prefix  = $this->prefix( $group );
-			$options = array_filter( array( 'EX' => self::ttl( $expire ), $when ) );
-			// An addition that is lost leaves nothing old behind.
-			$answers = $this->each(
-				array_keys( $data ),
-				static fn( \Redis $redis, $key ) => $redis->set( $prefix . $key, self::encode( $data[ $key ] ), $options ),
-				'NX' !== $when
+	private function store( array $data, $group, int $expire, string $mode ): array {
+		[ $prefix, $persists, $name ] = $this->groups[ $group ] ?? $this->group( $group );
+
+		$send = $answers = array();
+		if ( $persists && array() !== $data ) {
+			$this->begin();
+			$may = $this->may_fill();
+			foreach ( $data as $key => $value ) {
+				$id    = $prefix . $key;
+				$known = 'replace' === $mode || isset( self::ALONE[ $name ] ) ? null
+					: $this->missed[ $id ] ?? ( 'add' === $mode && isset( self::ROWS[ $name ] ) ? (int) $this->clock : null );
+				if ( null === $known || $may ) {
+					$send[ $id ] = array( self::encode( $value ), (string) $known );
+				}
+			}
+		}
+		if ( array() !== $send ) {
+			$marks   = $this->marks_of_reads();
+			$answers = $this->ask(
+				fn( \Redis $redis ) => self::script(
+					$redis,
+					self::STORE,
+					array( self::EPOCHS, ...array_map( fn( $id ) => $this->name( (string) $id ), array_keys( $send ) ), ...$marks ),
+					array( $this->me, self::TOMBSTONE, count( $send ), $mode, self::ttl( $expire ), $this->age(), ...array_merge( ...array_values( $send ) ) )
+				),
+				// An addition that is lost leaves nothing old behind.
+				'add' !== $mode
 			);
+			$answers = is_array( $answers ) ? array_combine( array_keys( $send ), $answers ) : array();
 		}
 		$done = array();
-		$i    = 0;
 		foreach ( $data as $key => $value ) {
-			$id           = $this->id( $key, $group );
-			$there        = array_key_exists( $id, $this->cache );
-			$done[ $key ] = null === $answers
-				? ( 'NX' === $when ? ! $there : 'XX' !== $when || $there ) // no server: as within one request
-				: (bool) $answers[ $i++ ];
+			$id     = $prefix . $key;
+			$there  = array_key_exists( $id, $this->copies );
+			$answer = $answers[ $id ] ?? null;
+			unset( $this->missed[ $id ], $this->ahead[ $id ] );
+			$done[ $key ] = match ( $answer ) {
+				1, -2   => true,
+				0       => false,
+				-1      => 'add' !== $mode,
+				default => match ( $mode ) { // no server, or not for it: as within one request
+					'add'     => ! $there,
+					'replace' => $there,
+					default   => true,
+				},
+			};
 			if ( $done[ $key ] ) {
-				$this->cache[ $id ] = self::copy( $value );
+				$this->copies[ $id ] = self::copy( $value );
 			}
 		}
 		return $done;
 	}
 
 	/**
-	 * Runs a command for each key in one round trip.
+	 * Deletes entries on the server.
 	 *
-	 * @param list<int|string> $keys
-	 * @return list<mixed>|null in their order; null when the server is gone
+	 * @param list<string> $ids
+	 * @return list<int>|null for each whether it was there; null when the server is gone
 	 */
-	private function each( array $keys, callable $command, bool $writes ): ?array {
-		return $this->server->run(
-			static function ( \Redis $redis ) use ( $keys, $command ): array {
-				if ( 1 === count( $keys ) ) {
-					return array( $command( $redis, $keys[0] ) );
+	private function bury( array $ids ): ?array {
+		$answers = $this->ask(
+			fn( \Redis $redis ) => self::script( $redis, self::DELETE, array( self::EPOCHS, ...array_map( $this->name( ... ), $ids ) ), array( $this->me, self::TOMBSTONE ) ),
+			true
+		);
+		foreach ( $ids as $id ) {
+			// Of what was fetched ahead nothing is left; and no version that this request knows.
+			unset( $this->ahead[ $id ], $this->missed[ $id ], $this->versions[ $id ] );
+		}
+		return is_array( $answers ) ? $answers : null;
+	}
+
+	/** Takes entries from the server into the request's copies. @param list<string> $ids */
+	private function fetch( array $ids, bool $force ): void {
+		$this->begin();
+		$ask = array();
+		foreach ( $ids as $id ) {
+			$this->asked[ $id ] = true;
+			if ( ! $force && isset( $this->ahead[ $id ] ) ) {
+				$this->keep( $id, $this->ahead[ $id ] );
+			} else {
+				$ask[] = $id;
+			}
+			unset( $this->ahead[ $id ] );
+		}
+		if ( array() === $ask ) {
+			return;
+		}
+		$answers = $this->ask( fn( \Redis $redis ) => $redis->mGet( array_map( $this->name( ... ), $ask ) ), false );
+		foreach ( is_array( $answers ) ? $answers : array() as $i => $answer ) {
+			$this->keep( $ask[ $i ], $answer );
+		}
+	}
+
+	/** Takes the server's answer into the request's copies; a miss is remembered with what it says. */
+	private function keep( string $id, string|false $answer ): void {
+		$n    = (int) $this->clock;
+		$head = '';
+		if ( is_string( $answer ) && '' !== $answer && ( 'T' === $answer[0] || 'V' === $answer[0] ) ) {
+			if ( 1 === preg_match( '/^[TV](\d+);([0-9a-f]*);(\d+);/', $answer, $parts ) ) {
+				$head   = $parts[0];
+				$n      = max( $n, (int) $parts[1] );
+				$answer = 'V' === $answer[0] ? substr( $answer, strlen( $head ) ) : false;
+				if ( false === $answer && $parts[2] === $this->me && array_key_exists( $id, $this->copies ) ) {
+					return; // this request changed an option: its copy is what it wrote
 				}
-				$pipe = $redis->pipeline();
-				foreach ( $keys as $key ) {
-					$command( $pipe, $key );
+			}
+		}
+		if ( str_ends_with( $id, 'notoptions' ) && ( false === $answer || '' !== $head ) ) {
+			$this->versions[ $id ] = $head;
+		}
+		if ( is_string( $answer ) && self::decode( $answer, $value ) ) {
+			$this->copies[ $id ] = $value;
+			unset( $this->missed[ $id ] );
+		} else {
+			unset( $this->copies[ $id ] );
+			$this->missed[ $id ] = $n;
+		}
+	}
+
+	/** Counts on the server. False: not there; null: no server. */
+	private function count( string $id, int $offset ): int|float|false|null {
+		return $this->ask(
+			function ( \Redis $redis ) use ( $id, $offset ) {
+				$name = $this->name( $id );
+				for ( $tries = 0; $tries < 1000; $tries++ ) {
+					$n = self::script( $redis, self::ADD_OFFSET, array( $name ), array( $offset ) );
+					if ( is_int( $n ) ) {
+						return $n;
+					}
+					if ( false === $n && null === $redis->getLastError() ) {
+						return false;
+					}
+					$redis->clearLastError(); // beyond 64 bits
+					$old = $redis->get( $name );
+					if ( ! is_string( $old ) || 'T' === $old[0] ) {
+						return false;
+					}
+					if ( ! self::decode( preg_replace( '/^V\d+;[0-9a-f]*;\d+;/', '', $old ), $value ) ) {
+						return false;
+					}
+					$n = self::sum( $value, $offset );
+					if ( 1 === self::script( $redis, self::SWAP, array( $name ), array( $old, self::encode( $n ) ) ) ) {
+						return $n;
+					}
 				}
-				return $pipe->exec();
+				throw new \RedisException( 'a counter never stood still' );
+			},
+			true
+		);
+	}
+
+	/** As WordPress' own does it. */
+	private static function sum( mixed $value, int $offset ): int|float {
+		return max( 0, ( is_numeric( $value ) ? $value : 0 ) + $offset );
+	}
+
+	/** Whether what this request read from the database it read after what it knows of the server. */
+	private function may_fill(): bool {
+		return $this->fills && hrtime( true ) - $this->since < self::FILLS * 1e9;
+	}
+
+	/** Milliseconds since the request began, rounded up. */
+	private function age(): int {
+		return (int) ( ( hrtime( true ) - $this->since ) / 1e6 ) + 1;
+	}
+
+	/** @return list<string> marks that forbid this request to store */
+	private function marks_of_reads(): array {
+		$tables = Freshness::readTables();
+		if ( array() === $tables ) {
+			return array();
+		}
+		if ( in_array( '*', $tables, true ) ) {
+			return array( self::MARKS );
+		}
+		return array_map( static fn( $table ) => self::MARKS . $table, array( '*', ...$tables ) );
+	}
+
+	/** Reads the epochs once, and what is fetched ahead. Without the server the request fills nothing later. */
+	private function begin(): void {
+		if ( null === $this->epochs && null === $this->connection->run( $this->greet( ... ), false ) ) {
+			$this->fills = false;
+		}
+	}
+
+	/**
+	 * Runs commands under the epochs of the connection that they go to.
+	 *
+	 * @template T
+	 * @param callable(\Redis): T $commands make their names within: another server has other epochs
+	 * @return T|null null when the server is gone
+	 */
+	private function ask( callable $commands, bool $writes ): mixed {
+		$this->begin();
+		return $this->connection->run(
+			function ( \Redis $redis, int $connection ) use ( $commands ) {
+				if ( null === $this->epochs || $this->read_on !== $connection ) {
+					$this->greet( $redis, $connection );
+				}
+				return $commands( $redis );
 			},
 			$writes
 		);
 	}
 
 	/**
-	 * The epochs as this request first saw them; all tasks agree on them through the server. What is
-	 * returned while the server is gone is never sent to it.
+	 * Reads the epochs, and in the same round trip what the page will ask for, under the epochs that
+	 * the task last saw.
+	 *
+	 * @throws \RedisException
 	 */
-	private function epochs(): array {
-		$connection = $this->server->generation();
-		if ( 0 === $connection ) {
-			return array( '' => '' );
+	private function greet( \Redis $redis, int $connection ): true {
+		$shared = function_exists( 'apcu_enabled' ) && apcu_enabled();
+		$last   = $shared ? apcu_fetch( 'platen.objects.epochs' ) : false;
+		$last   = is_array( $last ) ? $last : array();
+		$lost   = $this->connection->lost();
+		$ids    = null === $this->clock && isset( $last['epoch'] ) && array() === $this->copies ? $this->prefetch?->ids() ?? array() : array();
+
+		$pipe = $redis->pipeline()->rawCommand( 'INFO', 'replication' )->hGetAll( self::EPOCHS );
+		if ( array() !== $ids ) {
+			$this->epochs = $last;
+			$pipe->mGet( array_map( $this->name( ... ), $ids ) );
+			$this->epochs = null;
 		}
-		if ( null === $this->epochs || $connection !== $this->read_on ) {
-			$lost = $this->server->lost();
-			if ( 0 !== $lost && $this->renew() ) {
-				$this->server->recovered( $lost );
-			}
-			$first  = self::epoch();
-			$epochs = $this->server->run(
-				static function ( \Redis $redis ) use ( $first ) {
-					$epochs = $redis->hGetAll( self::EPOCHS );
-					if ( ! isset( $epochs[''] ) ) {
-						$redis->hSetNx( self::EPOCHS, '', $first ); // another task may be first
-						$epochs = $redis->hGetAll( self::EPOCHS );
-					}
-					return $epochs;
-				},
-				false
-			);
-			if ( ! isset( $epochs[''] ) ) {
-				return array( '' => $first ); // gone just now, or evicting everything: nobody else knows this epoch
-			}
-			$this->epochs  = $epochs;
-			$this->read_on = $connection;
+		$answers = $pipe->exec();
+		if ( null !== $redis->getLastError() ) {
+			throw new \RedisException( $redis->getLastError() );
 		}
-		return $this->epochs;
+		$info = (string) $answers[0];
+		if ( str_contains( $info, 'role:slave' ) ) {
+			throw new \RedisException( 'READONLY this node is a replica' );
+		}
+		$server = 1 === preg_match( '/^master_replid:(\w+)/m', $info, $found ) ? $found[1] : '';
+		$known  = $shared ? $last['server'] ?? '' : $this->server;
+		$other  = '' !== $known && '' !== $server && $known !== $server;
+		$epochs = $answers[1];
+		if ( 0 !== $lost || $other || ! isset( $epochs['epoch'] ) || ( $epochs['server'] ?? '' ) !== $server ) {
+			$flat = self::script( $redis, self::RENEW, array( self::EPOCHS ), array( self::epoch(), $server, 0 !== $lost || $other ? 'always' : '' ) );
+			if ( ! is_array( $flat ) ) {
+				throw new \RedisException( $redis->getLastError() ?? 'no epoch' );
+			}
+			$epochs = array_column( array_chunk( $flat, 2 ), 1, 0 );
+			0 === $lost || $this->connection->recovered( $lost );
+		}
+		$this->epochs  = $epochs;
+		$this->read_on = $connection;
+		foreach ( $ids as $i => $id ) {
+			$group = 'group:' . strstr( $id, ':', true );
+			if ( $last['epoch'] === $epochs['epoch'] && ( $last[ $group ] ?? '' ) === ( $epochs[ $group ] ?? '' ) ) {
+				$this->ahead[ $id ] = $answers[2][ $i ];
+			}
+		}
+		if ( null === $this->clock ) {
+			$this->clock  = (int) $epochs['clock'];
+			$this->server = $server;
+		} elseif ( $server !== $this->server ) {
+			$this->fills  = false; // its deletions have other numbers
+			$this->missed = $this->versions = $this->ahead = array();
+			$this->server = $server;
+		}
+		unset( $epochs['clock'], $last['clock'] );
+		if ( $shared && $epochs !== $last ) {
+			apcu_store( 'platen.objects.epochs', $epochs );
+		}
+		return true;
 	}
 
-	/** Begins a new epoch for all; group epochs go, since the keys below the old one are gone. */
-	private function renew(): bool {
-		$epoch = self::epoch();
-		return null !== $this->server->run(
-			static fn( \Redis $redis ) => $redis->multi()->del( self::EPOCHS )->hSet( self::EPOCHS, '', $epoch )->exec(),
-			true
+	/** Forgets all that came from the server, but not since when. */
+	private function forget(): void {
+		$this->epochs = null;
+		$this->copies = $this->missed = $this->versions = $this->ahead = array();
+	}
+
+	/**
+	 * Runs a script by its digest; the server is sent the text once.
+	 *
+	 * @param list<string>     $keys
+	 * @param list<string|int> $arguments
+	 */
+	private static function script( \Redis $redis, string $text, array $keys, array $arguments ): mixed {
+		static $digests = array();
+		$digest  = $digests[ $text ] ??= sha1( $text );
+		$all     = array( ...$keys, ...$arguments );
+		$answer  = $redis->evalSha( $digest, $all, count( $keys ) );
+		if ( false === $answer && str_starts_with( (string) $redis->getLastError(), 'NOSCRIPT' ) ) {
+			$redis->clearLastError();
+			$answer = $redis->eval( $text, $all, count( $keys ) );
+		}
+		return $answer;
+	}
+
+	/** The name of an entry on the server. */
+	private function name( string $id ): string {
+		$group = 'group:' . strstr( $id, ':', true );
+		return self::TAG . $this->epochs['epoch'] . ':' . ( $this->epochs[ $group ] ?? '' ) . ":$id";
+	}
+
+	/** @return array{string, bool, string} how ids of the group begin, whether it persists, its name */
+	private function group( $group ): array {
+		$given = empty( $group ) ? 'default' : (string) $group;
+		$name  = strtr( $given, array( '%' => '%25', ':' => '%3A' ) );
+		return $this->groups[ $group ] = array(
+			"$name:" . ( isset( $this->global_groups[ $given ] ) ? '' : $this->blog ),
+			! isset( $this->non_persistent[ $given ] ),
+			$name,
 		);
 	}
 
-	private function prefix( $group ): string {
-		$group  = self::group( $group );
-		$epochs = $this->epochs();
-		$blog   = isset( $this->global_groups[ $group ] ) ? '' : $this->blog;
-		return $epochs[''] . ':' . ( $epochs[ $group ] ?? '' ) . ":$blog$group:";
-	}
-
-	private function id( $key, $group ): string {
-		$group = self::group( $group );
-		return "$group\0" . ( isset( $this->global_groups[ $group ] ) ? '' : $this->blog ) . $key;
-	}
-
-	private function persists( $group ): bool {
-		return ! isset( $this->non_persistent[ self::group( $group ) ] );
+	private static function unescape( string $name ): string {
+		return strtr( $name, array( '%25' => '%', '%3A' => ':' ) );
 	}
 
 	private function valid( $key ): bool {
@@ -387,8 +977,12 @@ final class ObjectCache {
 		return false;
 	}
 
-	private static function group( $group ): string {
-		return '' === (string) $group ? 'default' : (string) $group;
+	private static function suspended(): bool {
+		return function_exists( 'wp_suspend_cache_addition' ) && wp_suspend_cache_addition();
+	}
+
+	private static function multisite(): bool {
+		return function_exists( 'is_multisite' ) && is_multisite();
 	}
 
 	private static function ttl( int $expire ): int {
@@ -405,21 +999,12 @@ final class ObjectCache {
 		return is_int( $value ) ? (string) $value : igbinary_serialize( $value );
 	}
 
-	/** Takes the server's answer into the request's copy. False for a miss; null (no server) changes nothing. */
-	private function keep( string $id, mixed $answer ): bool {
-		if ( is_string( $answer ) && self::decode( $answer, $value ) ) {
-			$this->cache[ $id ] = $value;
-			return true;
-		}
-		if ( null !== $answer ) {
-			unset( $this->cache[ $id ] );
-		}
-		return false;
-	}
-
 	/** False when the entry cannot be read: it is a miss then. */
 	private static function decode( string $text, mixed &$value ): bool {
-		if ( 1 === preg_match( '/^-?\d+$/D', $text ) ) {
+		if ( '' === $text ) {
+			return false;
+		}
+		if ( "\0" !== $text[0] && 1 === preg_match( '/^-?\d+$/D', $text ) ) {
 			$value = (int) $text;
 			return true;
 		}
