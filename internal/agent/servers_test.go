@@ -50,6 +50,18 @@ func TestRenderValkey(t *testing.T) {
 	if file.Mode != 0o600 {
 		t.Errorf("mode %o: others read the token", file.Mode)
 	}
+	if strings.Contains(string(file.Data), "cluster") {
+		t.Error("a node outside of a cluster is told of one")
+	}
+	node.Cluster = true
+	if file, err = renderValkey(node, Secrets{task.SecretSessions: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"cluster-enabled yes", `cluster-announce-hostname "sessions-1"`, "tls-cluster yes", "tls-replication yes", `primaryauth "x"`} {
+		if !strings.Contains(string(file.Data), want+"\n") {
+			t.Errorf("valkey.conf of a cluster lacks %s", want)
+		}
+	}
 	if _, err := renderValkey(task.Cache{Role: "objects", Policy: "allkeys-lru", Memory: 1 << 20}, Secrets{task.SecretSessions: "x"}); err == nil {
 		t.Error("objects took the sessions' token")
 	}

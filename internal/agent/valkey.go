@@ -91,8 +91,21 @@ func renderValkey(node task.Cache, secrets Secrets) (File, error) {
 		"lazyfree-lazy-eviction yes",
 		"lazyfree-lazy-expire yes",
 		"lazyfree-lazy-user-flush yes",
-		"",
 	}
+	if node.Cluster {
+		lines = append(lines,
+			"cluster-enabled yes",
+			"cluster-config-file nodes.conf", // in dir; a node that lost it is a new one
+			"cluster-node-timeout 5000",
+			"cluster-allow-replica-migration no",
+			"cluster-announce-hostname "+valkeyText(node.Node),
+			"cluster-preferred-endpoint-type hostname",
+			"tls-cluster yes",
+			"tls-replication yes",
+			"primaryauth "+valkeyText(token),
+		)
+	}
+	lines = append(lines, "")
 	return File{Path: valkeyRun + "/valkey.conf", Mode: 0o600, Data: []byte(strings.Join(lines, "\n"))}, nil
 }
 

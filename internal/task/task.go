@@ -132,6 +132,9 @@ type Cache struct {
 	Policy string `json:"policy"` // noeviction | allkeys-lru
 	Memory int64  `json:"memory"` // bytes of the container; maxmemory leaves room
 	Append bool   `json:"append"` // append-only file
+	// Cluster is cluster mode: who takes part, which slots a node has and who replicates whom is told
+	// with CLUSTER commands. Clients are sent to a node by its name, which is in its certificate.
+	Cluster bool `json:"cluster,omitempty"`
 }
 
 // Init is what the job that fills the volumes is told. Each folder is a mounted volume.

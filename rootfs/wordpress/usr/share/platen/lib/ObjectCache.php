@@ -808,7 +808,8 @@ final class ObjectCache {
 
 	/** As WordPress' own does it. */
 	private static function sum( mixed $value, int $offset ): int|float {
-		return max( 0, ( is_numeric( $value ) ? $value : 0 ) + $offset );
+		$sum = ( is_numeric( $value ) ? $value : 0 ) + $offset;
+		return $sum < 0 ? 0 : $sum;
 	}
 
 	/** Whether what this request read from the database it read after what it knows of the server. */
