@@ -2,7 +2,6 @@ package php_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +30,9 @@ func TestOptionsOfFourTasks(t *testing.T) {
 	outs, errs := make([]string, 4), make([]error, 4)
 	var wg sync.WaitGroup
 	for i := range outs {
-		wg.Go(func() { outs[i], errs[i] = shared.job("", "php", "/tests/object-cache-options.php", "task", fmt.Sprint(i)) })
+		wg.Go(func() {
+			outs[i], errs[i] = shared.job("", "php", "/tests/object-cache-options.php", "task", fmt.Sprint(i))
+		})
 	}
 	wg.Wait()
 	for i := range outs {
@@ -47,10 +48,12 @@ func TestOptionsOfFourTasks(t *testing.T) {
 func TestObjectCacheCluster(t *testing.T) {
 	l := *shared
 	nodes := []string{"shard-1", "shard-2"}
+	// By way-in the endpoint leads to the second, which begins as the replica.
+	aliases := map[string][]string{"shard-1": {"--network-alias=shard"}, "shard-2": {"--network-alias=shard", "--network-alias=way-in"}}
 	init := task.Init{Master: "/init/master"}
 	for _, node := range nodes {
 		init.Folders = append(init.Folders, task.Folder{
-			Path: "/init/" + node, UID: task.ValkeyUID, Mode: 0o500, Hosts: []string{node, "shard"},
+			Path: "/init/" + node, UID: task.ValkeyUID, Mode: 0o500, Hosts: []string{node, "shard", "way-in"},
 			Secrets: []string{task.SecretObjects, task.FileCA, task.FileCert, task.FileKey},
 		})
 	}
@@ -60,7 +63,7 @@ func TestObjectCacheCluster(t *testing.T) {
 		if _, err := docker(nil, "volume", "create", "--label", l.label(), l.volume(node)); err != nil {
 			t.Fatal(err)
 		}
-		fill = append(fill, "--volume="+l.volume(node)+":/init/"+filepath.Base(node))
+		fill = append(fill, "--volume="+l.volume(node)+":/init/"+node)
 	}
 	if _, err := docker(nil, append(fill, l.jobs, "init")...); err != nil {
 		t.Fatal(err)
@@ -70,9 +73,9 @@ func TestObjectCacheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, node := range nodes {
-		run := l.container(node, "--network-alias=shard", "--detach", "--user="+fmt.Sprint(task.ValkeyUID), "--tmpfs=/var/lib/valkey:uid="+fmt.Sprint(task.ValkeyUID),
+		run := l.container(node, append(aliases[node], "--detach", "--user="+fmt.Sprint(task.ValkeyUID), "--tmpfs=/var/lib/valkey:uid="+fmt.Sprint(task.ValkeyUID),
 			env(task.EnvCache, task.Cache{Node: node, Role: "objects", Policy: "allkeys-lru", Memory: 64 << 20, Cluster: true}),
-			"--volume="+l.volume(node)+":"+task.Secrets+":ro", strings.TrimSpace(image), "valkey")
+			"--volume="+l.volume(node)+":"+task.Secrets+":ro", strings.TrimSpace(image), "valkey")...)
 		if _, err := docker(nil, run...); err != nil {
 			t.Fatal(err)
 		}

@@ -101,6 +101,17 @@ final class ObjectCache {
 		return redis.call('HGETALL', KEYS[1])
 		LUA;
 
+	/**
+	 * Refuses what was named under epochs that are over: a writer that deletes there would miss what
+	 * readers fill under the new ones. ARGV begin with the epoch, the group's field and its epoch.
+	 */
+	private const CURRENT = <<<'LUA'
+		if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] or (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[3] then
+			return 'stale'
+		end
+
+		LUA;
+
 	/** Counts a deletion; prepended to the scripts that delete. */
 	private const BURY = <<<'LUA'
 		local function tick()
@@ -120,33 +131,33 @@ final class ObjectCache {
 
 		LUA;
 
-	/** KEYS: hash, entries. ARGV: request, tombstones' seconds. Answers for each whether it was there. */
-	private const DELETE = self::BURY . <<<'LUA'
+	/** KEYS: hash, entries. ARGV: CURRENT's, request, tombstones' seconds. Answers for each whether it was there. */
+	private const DELETE = self::CURRENT . self::BURY . <<<'LUA'
 		local n, out = tick(), {}
-		for i = 2, #KEYS do out[i - 1] = bury(KEYS[i], n, ARGV[1], ARGV[2]) end
+		for i = 2, #KEYS do out[i - 1] = bury(KEYS[i], n, ARGV[4], ARGV[5]) end
 		return out
 		LUA;
 
 	/**
-	 * KEYS: hash, entries, marks of tables. ARGV: request, tombstones' seconds, how many entries,
+	 * KEYS: hash, entries, marks of tables. ARGV: CURRENT's, request, tombstones' seconds, how many entries,
 	 * mode, seconds to live, milliseconds since the request began; then for each entry its value
 	 * and the number that the request knows, '' to store regardless. Modes: add, set, replace, and
 	 * fill, which deletes where there is a value. Answers: 1 stored, 0 not (there; for replace: not
 	 * there), -1 the value may be from before a deletion, -2 it may come from a reader that lags.
 	 */
-	private const STORE = self::BURY . <<<'LUA'
-		local me, ttl, count, mode = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+	private const STORE = self::CURRENT . self::BURY . <<<'LUA'
+		local me, ttl, count, mode = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
 		local lags = false
 		if #KEYS > count + 1 then
 			local time = redis.call('TIME')
-			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[6]
+			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[9]
 			for i = count + 2, #KEYS do
 				if redis.call('ZCOUNT', KEYS[i], string.format('%.0f', began), '+inf') > 0 then lags = true end
 			end
 		end
 		local out = {}
 		for i = 1, count do
-			local key, value, known = KEYS[i + 1], ARGV[5 + 2 * i], ARGV[6 + 2 * i]
+			local key, value, known = KEYS[i + 1], ARGV[8 + 2 * i], ARGV[9 + 2 * i]
 			local head = redis.call('GETRANGE', key, 0, 79)
 			local n, who, foreign = string.match(head, '^[TV](%d+);(%x*);(%d+);')
 			local there = head ~= '' and string.sub(head, 1, 1) ~= 'T'
@@ -163,37 +174,40 @@ final class ObjectCache {
 				out[i] = 1
 			else
 				local keep = n and 'V' .. n .. ';' .. who .. ';' .. foreign .. ';' or ''
-				redis.call('SET', key, keep .. value, 'EX', ARGV[5])
+				redis.call('SET', key, keep .. value, 'EX', ARGV[8])
 				out[i] = 1
 			end
 		end
 		return out
 		LUA;
 
-	/** KEYS: hash, entry, marks. ARGV: as STORE, then head of the version to be replaced, value. Answers with the new head. */
-	private const SUPERSEDE = self::BURY . <<<'LUA'
+	/**
+	 * KEYS: hash, entry, marks. ARGV: CURRENT's, request, seconds to live, milliseconds since the
+	 * request began, head of the version to be replaced, value. Answers with the new head.
+	 */
+	private const SUPERSEDE = self::CURRENT . self::BURY . <<<'LUA'
 		local head = redis.call('GETRANGE', KEYS[2], 0, 79)
 		head = string.match(head, '^[TV]%d+;%x*;%d+;') or head
-		if head ~= ARGV[5] then return false end
+		if head ~= ARGV[7] then return false end
 		if #KEYS > 2 then
 			local time = redis.call('TIME')
-			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[4]
+			local began = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[6]
 			for i = 3, #KEYS do
 				if redis.call('ZCOUNT', KEYS[i], string.format('%.0f', began), '+inf') > 0 then return false end
 			end
 		end
-		local new = 'V' .. tick() .. ';' .. ARGV[1] .. ';0;'
-		redis.call('SET', KEYS[2], new .. ARGV[6], 'EX', ARGV[3])
+		local new = 'V' .. tick() .. ';' .. ARGV[4] .. ';0;'
+		redis.call('SET', KEYS[2], new .. ARGV[8], 'EX', ARGV[5])
 		return new
 		LUA;
 
-	/** Adds an offset to an integer without losing its time to live; nil: absent, '?': not an integer. */
-	private const ADD_OFFSET = <<<'LUA'
-		local v = redis.call('GET', KEYS[1])
+	/** Adds ARGV[4] to an integer without losing its time to live; nil: absent, '?': not an integer. */
+	private const ADD_OFFSET = self::CURRENT . <<<'LUA'
+		local v = redis.call('GET', KEYS[2])
 		if not v or string.sub(v, 1, 1) == 'T' then return nil end
 		if not string.match(v, '^%-?%d+$') then return '?' end
-		local n = redis.call('INCRBY', KEYS[1], ARGV[1])
-		if n < 0 then redis.call('SET', KEYS[1], '0', 'KEEPTTL'); n = 0 end
+		local n = redis.call('INCRBY', KEYS[2], ARGV[4])
+		if n < 0 then redis.call('SET', KEYS[2], '0', 'KEEPTTL'); n = 0 end
 		return n
 		LUA;
 
@@ -232,6 +246,8 @@ final class ObjectCache {
 
 	/** @var array<string, string>|null the hash, as this request first saw it */
 	private ?array $epochs = null;
+	/** @var array<string, string>|null as this request saw it before it had to look again */
+	private ?array $before = null;
 	/** The connection on which it was read: another may follow an outage. */
 	private int $read_on = 0;
 	/** What was current on the server, and since when this request knows it. */
@@ -404,16 +420,15 @@ final class ObjectCache {
 	public function flush(): bool {
 		$epoch = self::epoch();
 		$this->connection->run( static fn( \Redis $redis ) => self::script( $redis, self::RENEW, array( self::EPOCHS ), array( $epoch, '', 'always' ) ), true );
-		$this->forget();
-		return true;
+		return $this->flush_runtime();
 	}
 
 	/** Forgets what this request has seen; the server keeps it. A long job begins anew with it. */
 	public function flush_runtime(): bool {
-		$this->forget();
-		$this->clock = null;
-		$this->fills = true;
-		$this->since = hrtime( true );
+		$this->copies = $this->missed = $this->versions = $this->ahead = array();
+		$this->epochs = $this->before = $this->clock = null;
+		$this->fills  = true;
+		$this->since  = hrtime( true );
 		return true;
 	}
 
@@ -582,7 +597,7 @@ final class ObjectCache {
 			} elseif ( 'alloptions' === $key && 'options' === $name ) {
 				$bury = array_merge( $bury, $this->changed( $prefix, $value ) );
 			} else {
-				if ( isset( $this->missed[ $id ] ) ) {
+				if ( isset( $this->missed[ $id ] ) && $this->may_fill() ) {
 					$fill[ $key ] = $value;
 				} else {
 					$bury[] = $id;
@@ -609,6 +624,7 @@ final class ObjectCache {
 		$before = $this->copies[ $prefix . 'alloptions' ] ?? null;
 		if ( ! is_array( $before ) || ! is_array( $value ) ) {
 			$this->flush_group( 'options' ); // what changed is not known
+			$this->fills = false;            // nor what this request read from the database before
 			return array();
 		}
 		$names = array( 'alloptions' );
@@ -640,7 +656,7 @@ final class ObjectCache {
 				$redis,
 				self::SUPERSEDE,
 				array( self::EPOCHS, $this->name( $id ), ...$marks ),
-				array( $this->me, self::TOMBSTONE, self::ttl( $expire ), $this->age(), $version, self::encode( $value ) )
+				array( ...$this->current( $id ), $this->me, self::ttl( $expire ), $this->age(), $this->may_fill() ? $version : '-', self::encode( $value ) )
 			),
 			false
 		);
@@ -658,32 +674,14 @@ final class ObjectCache {
 	private function store( array $data, $group, int $expire, string $mode ): array {
 		[ $prefix, $persists, $name ] = $this->groups[ $group ] ?? $this->group( $group );
 
-		$send = $answers = array();
+		$answers = null;
 		if ( $persists && array() !== $data ) {
 			$this->begin();
-			$may = $this->may_fill();
-			foreach ( $data as $key => $value ) {
-				$id    = $prefix . $key;
-				$known = 'replace' === $mode || isset( self::ALONE[ $name ] ) ? null
-					: $this->missed[ $id ] ?? ( 'add' === $mode && isset( self::ROWS[ $name ] ) ? (int) $this->clock : null );
-				if ( null === $known || $may ) {
-					$send[ $id ] = array( self::encode( $value ), (string) $known );
-				}
-			}
-		}
-		if ( array() !== $send ) {
-			$marks   = $this->marks_of_reads();
 			$answers = $this->ask(
-				fn( \Redis $redis ) => self::script(
-					$redis,
-					self::STORE,
-					array( self::EPOCHS, ...array_map( fn( $id ) => $this->name( (string) $id ), array_keys( $send ) ), ...$marks ),
-					array( $this->me, self::TOMBSTONE, count( $send ), $mode, self::ttl( $expire ), $this->age(), ...array_merge( ...array_values( $send ) ) )
-				),
+				fn( \Redis $redis ) => $this->send( $redis, $data, $prefix, $name, $expire, $mode ),
 				// An addition that is lost leaves nothing old behind.
 				'add' !== $mode
 			);
-			$answers = is_array( $answers ) ? array_combine( array_keys( $send ), $answers ) : array();
 		}
 		$done = array();
 		foreach ( $data as $key => $value ) {
@@ -701,22 +699,52 @@ final class ObjectCache {
 					default   => true,
 				},
 			};
-			if ( $done[ $key ] ) {
+			if ( $done[ $key ] || -1 === $answer ) { // what must not be shared is the request's own
 				$this->copies[ $id ] = self::copy( $value );
 			}
 		}
 		return $done;
 	}
 
+	/** @return array<string, int>|string by id, of those that this request may store; 'stale': see CURRENT */
+	private function send( \Redis $redis, array $data, string $prefix, string $name, int $expire, string $mode ): array|string {
+		$may       = $this->may_fill();
+		$arguments = $names = $ids = array();
+		foreach ( $data as $key => $value ) {
+			$id    = $prefix . $key;
+			$known = 'replace' === $mode || isset( self::ALONE[ $name ] ) ? null
+				: $this->missed[ $id ] ?? ( 'add' === $mode && isset( self::ROWS[ $name ] ) ? (int) $this->clock : null );
+			if ( null === $known || $may || 'fill' === $mode ) {
+				$ids[] = $id;
+				array_push( $names, $this->name( $id ) );
+				array_push( $arguments, self::encode( $value ), (string) $known );
+			}
+		}
+		if ( array() === $ids ) {
+			return array();
+		}
+		if ( 'fill' === $mode && ! $may ) { // the epochs changed just now
+			$answers = self::script( $redis, self::DELETE, array( self::EPOCHS, ...$names ), array( ...$this->current( $ids[0] ), $this->me, self::TOMBSTONE ) );
+			return is_array( $answers ) ? array_fill_keys( $ids, 1 ) : (string) $answers;
+		}
+		$answers = self::script(
+			$redis,
+			self::STORE,
+			array( self::EPOCHS, ...$names, ...$this->marks_of_reads() ),
+			array( ...$this->current( $ids[0] ), $this->me, self::TOMBSTONE, count( $ids ), $mode, self::ttl( $expire ), $this->age(), ...$arguments )
+		);
+		return is_array( $answers ) ? array_combine( $ids, $answers ) : (string) $answers;
+	}
+
 	/**
-	 * Deletes entries on the server.
+	 * Deletes entries of one group on the server.
 	 *
 	 * @param list<string> $ids
 	 * @return list<int>|null for each whether it was there; null when the server is gone
 	 */
 	private function bury( array $ids ): ?array {
 		$answers = $this->ask(
-			fn( \Redis $redis ) => self::script( $redis, self::DELETE, array( self::EPOCHS, ...array_map( $this->name( ... ), $ids ) ), array( $this->me, self::TOMBSTONE ) ),
+			fn( \Redis $redis ) => self::script( $redis, self::DELETE, array( self::EPOCHS, ...array_map( $this->name( ... ), $ids ) ), array( ...$this->current( $ids[0] ), $this->me, self::TOMBSTONE ) ),
 			true
 		);
 		foreach ( $ids as $id ) {
@@ -780,8 +808,8 @@ final class ObjectCache {
 			function ( \Redis $redis ) use ( $id, $offset ) {
 				$name = $this->name( $id );
 				for ( $tries = 0; $tries < 1000; $tries++ ) {
-					$n = self::script( $redis, self::ADD_OFFSET, array( $name ), array( $offset ) );
-					if ( is_int( $n ) ) {
+					$n = self::script( $redis, self::ADD_OFFSET, array( self::EPOCHS, $name ), array( ...$this->current( $id ), $offset ) );
+					if ( is_int( $n ) || 'stale' === $n ) {
 						return $n;
 					}
 					if ( false === $n && null === $redis->getLastError() ) {
@@ -852,10 +880,18 @@ final class ObjectCache {
 		$this->begin();
 		return $this->connection->run(
 			function ( \Redis $redis, int $connection ) use ( $commands ) {
-				if ( null === $this->epochs || $this->read_on !== $connection ) {
-					$this->greet( $redis, $connection );
+				for ( $tries = 0; $tries < 10; $tries++ ) {
+					if ( null === $this->epochs || $this->read_on !== $connection ) {
+						$this->greet( $redis, $connection );
+					}
+					$result = $commands( $redis );
+					if ( 'stale' !== $result ) {
+						return $result;
+					}
+					$this->before = $this->epochs;
+					$this->epochs = null;
 				}
-				return $commands( $redis );
+				throw new \RedisException( 'the epochs change all the time' );
 			},
 			$writes
 		);
@@ -872,6 +908,7 @@ final class ObjectCache {
 		$last   = $shared ? apcu_fetch( 'platen.objects.epochs' ) : false;
 		$last   = is_array( $last ) ? $last : array();
 		$lost   = $this->connection->lost();
+		$before = $this->epochs ?? $this->before;
 		$ids    = null === $this->clock && isset( $last['epoch'] ) && array() === $this->copies ? $this->prefetch?->ids() ?? array() : array();
 
 		$pipe = $redis->pipeline()->rawCommand( 'INFO', 'replication' )->hGetAll( self::EPOCHS );
@@ -915,18 +952,14 @@ final class ObjectCache {
 			$this->fills  = false; // its deletions have other numbers
 			$this->missed = $this->versions = $this->ahead = array();
 			$this->server = $server;
+		} elseif ( array_diff_key( $epochs, array( 'clock' => 1 ) ) != array_diff_key( $before ?? array(), array( 'clock' => 1 ) ) ) {
+			$this->fills = false; // deletions that this request knows nothing of are under the old names
 		}
 		unset( $epochs['clock'], $last['clock'] );
 		if ( $shared && $epochs !== $last ) {
 			apcu_store( 'platen.objects.epochs', $epochs );
 		}
 		return true;
-	}
-
-	/** Forgets all that came from the server, but not since when. */
-	private function forget(): void {
-		$this->epochs = null;
-		$this->copies = $this->missed = $this->versions = $this->ahead = array();
 	}
 
 	/**
@@ -951,6 +984,12 @@ final class ObjectCache {
 	private function name( string $id ): string {
 		$group = 'group:' . strstr( $id, ':', true );
 		return self::TAG . $this->epochs['epoch'] . ':' . ( $this->epochs[ $group ] ?? '' ) . ":$id";
+	}
+
+	/** @return array{string, string, string} the epochs that the entry is named under, for CURRENT */
+	private function current( string $id ): array {
+		$group = 'group:' . strstr( $id, ':', true );
+		return array( $this->epochs['epoch'], $group, $this->epochs[ $group ] ?? '' );
 	}
 
 	/** @return array{string, bool, string} how ids of the group begin, whether it persists, its name */
