@@ -24,16 +24,18 @@ import (
 
 // Where rendered files and sockets are.
 const (
-	nginxConf    = task.Shared + "/nginx.conf"
-	draining     = task.Shared + "/draining"
-	webSocket    = task.Shared + "/php.sock"
-	healthSocket = task.Shared + "/health.sock"
-	cronSocket   = task.Private + "/cron.sock"
-	statusSocket = task.Private + "/status.sock"
-	fpmConf      = task.Private + "/php-fpm.conf"
-	configPHP    = task.Private + "/config.php"
-	caBundle     = task.Private + "/ca.pem"
-	databaseCA   = task.Private + "/database-ca.pem"
+	nginxConf     = task.Shared + "/nginx.conf"
+	draining      = task.Shared + "/draining"
+	webSocket     = task.Shared + "/php.sock"
+	healthSocket  = task.Shared + "/health.sock"
+	cronSocket    = task.Private + "/cron.sock"
+	changesSocket = task.Private + "/changes.sock"
+	cacheFolder   = task.Shared + "/cache"
+	statusSocket  = task.Private + "/status.sock"
+	fpmConf       = task.Private + "/php-fpm.conf"
+	configPHP     = task.Private + "/config.php"
+	caBundle      = task.Private + "/ca.pem"
+	databaseCA    = task.Private + "/database-ca.pem"
 
 	// PHPIni is the php.ini of php-fpm and of the jobs' command line.
 	PHPIni = task.Private + "/php.ini"
@@ -92,29 +94,34 @@ func RenderJob(config task.Config, secrets Secrets, host Host) ([]File, error) {
 // view is what the templates see.
 type view struct {
 	task.Config
-	Origin       origin
-	Limit        int64 // bytes of a request's body
-	Bodies       task.Bodies
-	XMLRPC       bool  // xmlrpc.php is open
-	Pages        bool  // PHP answers visitors, who do not wait for long
-	ReadTimeout  int   // seconds that nginx waits for php: longer than php's own limit
-	MemoryLimit  int64 // bytes of one PHP request
-	CronTimeout  int
-	Extensions   []string
-	SessionPath  string
-	Settings     []string // further lines of php.ini
-	CABundle     string
-	WebSocket    string
-	HealthSocket string
-	CronSocket   string
-	StatusSocket string
-	Draining     string
-	HealthURL    string
-	StatusURL    string
-	SiteURL      string
-	CorePath     string
-	SiteScript   string
-	Port         int
+	Origin        origin
+	Limit         int64 // bytes of a request's body
+	Bodies        task.Bodies
+	XMLRPC        bool  // xmlrpc.php is open
+	Pages         bool  // PHP answers visitors, who do not wait for long
+	ReadTimeout   int   // seconds that nginx waits for php: longer than php's own limit
+	MemoryLimit   int64 // bytes of one PHP request
+	CronTimeout   int
+	Extensions    []string
+	SessionPath   string
+	Settings      []string // further lines of php.ini
+	CABundle      string
+	WebSocket     string
+	HealthSocket  string
+	CronSocket    string
+	StatusSocket  string
+	ChangesSocket string
+	CacheFolder   string
+	CacheSize     int64  // bytes
+	SessionCookie string // a regular expression
+	OriginPattern string // a regular expression
+	Draining      string
+	HealthURL     string
+	StatusURL     string
+	SiteURL       string
+	CorePath      string
+	SiteScript    string
+	Port          int
 }
 
 type origin struct{ Scheme, Host, Port string }
@@ -139,6 +146,9 @@ const mebibyte = 1 << 20
 // hostName is what may stand in a configuration file unquoted: net/url lets more through.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
 
+// cookieName is a name that a cookie can have and that stands for itself in an expression.
+var cookieName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
 func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -146,6 +156,7 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 	v := &view{
 		Config: config, Extensions: host.Extensions, CronTimeout: CronTimeout, CABundle: caBundle,
 		WebSocket: webSocket, HealthSocket: healthSocket, CronSocket: cronSocket, StatusSocket: statusSocket, Draining: draining,
+		ChangesSocket: changesSocket, CacheFolder: cacheFolder, CacheSize: max(config.Nginx.Cache, mebibyte), SessionCookie: "PHPSESSID",
 		HealthURL: task.HealthURL, StatusURL: task.StatusURL, SiteURL: task.SiteURL, CorePath: task.Core, Port: task.Port,
 		SiteScript: task.Platen + "/agent/site.php",
 	}
@@ -157,6 +168,7 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 		fail("url %q: want http://HOST[:PORT] or https://HOST", config.URL)
 	default:
 		v.Origin = origin{Scheme: home.Scheme, Host: home.Hostname(), Port: home.Port()}
+		v.OriginPattern = regexp.QuoteMeta(v.Origin.String())
 	}
 	if config.Content != "shared" && config.Content != "image" {
 		fail("content %q: want shared or image", config.Content)
@@ -179,6 +191,9 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 	v.ReadTimeout = config.PHP.Timeout + 5
 	// Half of the container at most, so that one greedy page cannot end its neighbours.
 	v.MemoryLimit = min(256*mebibyte, config.PHP.Memory/2)
+	if name := config.PHP.Settings["session.name"]; cookieName.MatchString(name) {
+		v.SessionCookie = name
+	}
 	if v.Settings, err = iniSettings(config.PHP.Settings); err != nil {
 		fail("php.settings: %w", err)
 	}

@@ -27,7 +27,7 @@ func exampleConfig() task.Config {
 			Env:      map[string]string{"WP_MEMORY_LIMIT": "256M", "WP_POST_REVISIONS": "5", "WP_DEBUG": "false"},
 			Settings: map[string]string{"max_input_vars": "9000", "session.name": "a;b \"${HOME}\""},
 		},
-		Nginx:    task.Nginx{Memory: 128 << 20},
+		Nginx:    task.Nginx{Memory: 128 << 20, Cache: 40 << 20},
 		Database: task.Endpoint{Writer: "db:3306", Reader: "db:3307", Name: "wordpress", User: "wordpress"},
 		Sessions: task.Store{Address: "sessions:6379"},
 		Objects:  task.Store{Address: "objects:6380"},
