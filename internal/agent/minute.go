@@ -25,11 +25,13 @@ type minute struct {
 	status string              // socket of the page pool's status
 	health string              // socket of the pool that answers for the site
 	token  string              // opens the site's probe; "" = it is not asked
+	cache  *pageCache          // nil where there is none
 	log    *Log
 
-	longest  int   // of the queue, since the last line
-	failed   error // why the queue is not known
-	accepted int64 // requests since php's start, at the last line
+	before   pageCounts // at the last line
+	longest  int        // of the queue, since the last line
+	failed   error      // why the queue is not known
+	accepted int64      // requests since php's start, at the last line
 }
 
 func newMinute(secrets Secrets, log *Log) *minute {
@@ -77,6 +79,12 @@ func (m *minute) tell(ctx context.Context) {
 		m.accepted = php.Accepted
 	} else {
 		errs = append(errs, err.Error())
+	}
+	if m.cache != nil {
+		now := m.cache.counts()
+		fields = append(fields, Field{"cache_pages", now.pages}, Field{"cache_bytes", now.bytes},
+			Field{"cache_stored", now.stored - m.before.stored}, Field{"cache_dropped", now.dropped - m.before.dropped})
+		m.before = now
 	}
 	well := true
 	if m.token != "" {

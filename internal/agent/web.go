@@ -44,6 +44,13 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	follow, endFollowing := context.WithCancel(ctx)
+	defer endFollowing()
+	// Before nginx has its configuration: it finds the cache empty and watched.
+	cache := newPageCache(cacheFolder, max(config.Nginx.Cache, mebibyte), log)
+	if err := keepPages(follow, cache, changesSocket, log); err != nil {
+		return 1, err
+	}
 	if err := WriteFiles(files); err != nil {
 		return 1, err
 	}
@@ -77,7 +84,9 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	go runCron(cron, everyMinute(cron), cronSocket, log)
 	samples := time.NewTicker(sampleEvery)
 	defer samples.Stop()
-	go newMinute(secrets, log).run(cron, samples.C, everyMinute(cron))
+	minutes := newMinute(secrets, log)
+	minutes.cache = cache
+	go minutes.run(cron, samples.C, everyMinute(cron))
 
 	select {
 	case status := <-php.exited:

@@ -116,17 +116,18 @@ $until  = microtime( true ) + PLATEN_CHANGES_WAIT;
 
 try {
 	$hints->mark();
-	do {
+	for ( $looks = 1; true; ++$looks ) {
 		$changes = null === $since ? null : $source->ask( static fn( Platen\Changes $log, bool $behind ) => $log->since( $since, $behind ) );
 		if ( null === $changes ) {
 			$last = $source->ask( static fn( Platen\Changes $log ) => $log->last() );
 			platen_changes_answer( 200, array( 'from' => $source->from, 'reset' => true, 'last' => $last, 'changes' => array() ) );
 		}
-		if ( array() !== $changes || microtime( true ) >= $until || file_exists( PLATEN_CHANGES_LEAVE ) ) {
+		// A task that leaves waits for nobody; it asks again all the same.
+		if ( array() !== $changes || microtime( true ) >= $until || ( $looks > 1 && file_exists( PLATEN_CHANGES_LEAVE ) ) ) {
 			break;
 		}
 		$hints->wait();
-	} while ( true );
+	}
 } catch ( mysqli_sql_exception $e ) {
 	platen_changes_answer( 503, array( 'error' => "read the log of changes: {$e->getMessage()}" ) );
 }
