@@ -140,6 +140,7 @@ final class Installer {
 
 		global $wp_rewrite;
 		$wp_rewrite->init();
+		create_initial_taxonomies(); // made before there were permalinks, they have none: /category/… led nowhere
 		$wp_rewrite->flush_rules( false );
 	}
 

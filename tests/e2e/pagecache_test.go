@@ -1,0 +1,471 @@
+package e2e
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"platen/internal/task"
+	"platen/tests/e2e/site"
+)
+
+// cachePatience bounds what should take a moment: a hang, not a figure.
+const cachePatience = time.Minute
+
+// cacheHost is what pages of the cache's tests are made by: a plugin on the share.
+const cacheHost = `<?php
+/* Plugin Name: Pressmark */
+define( 'PRESSMARK', WP_CONTENT_DIR . '/pressmark.txt' );
+if ( get_option( 'pressmark_session' ) ) {
+	add_action( 'init', fn() => 'cli' === PHP_SAPI || session_start() );
+	add_action( 'wp_head', fn() => print '<meta name="mark" content="' . session_id() . '">' );
+}
+add_filter( 'platen_page_seconds', fn( $s ) => is_page( 'pressmark-brief' ) && count( file( PRESSMARK ) ) < 2 ? 1 : $s );
+add_action( 'template_redirect', function () {
+	if ( is_page( 'pressmark-brief' ) ) {
+		file_put_contents( PRESSMARK, gethostname() . PHP_EOL, FILE_APPEND | LOCK_EX );
+	}
+	if ( is_page( 'pressmark-cookie' ) ) {
+		setcookie( 'pressmark', uniqid() );
+	}
+	if ( is_page( 'pressmark-not' ) ) {
+		define( 'DONOTCACHEPAGE', true );
+	}
+	if ( is_page( 'pressmark-mobile' ) ) {
+		wp_is_mobile();
+	}
+	if ( is_page( 'pressmark-flush' ) ) {
+		echo str_repeat( 'first part ', 1000 );
+		while ( ob_get_level() > 0 ) {
+			ob_end_flush();
+		}
+		flush();
+		exit( 'last part' );
+	}
+	if ( is_page( 'pressmark-slow' ) ) {
+		$content = get_post()->post_content;
+		file_put_contents( PRESSMARK . '.slow', gethostname() );
+		for ( $i = 0; $i < 600 && ! file_exists( PRESSMARK . '.go' ); ++$i ) {
+			usleep( 50000 );
+			clearstatcache();
+		}
+		exit( $content );
+	}
+} );
+`
+
+// runPHP runs a program in a task, with WordPress.
+func runPHP(t *testing.T, s *site.Site, program string) string {
+	t.Helper()
+	return s.Run(t, 0, "exec", "--", "php", "-r",
+		"$_SERVER['HTTP_HOST'] = 'localhost'; require '"+task.Core+"/wp-load.php'; require_once ABSPATH . 'wp-admin/includes/plugin.php'; "+program).Stdout
+}
+
+// ask sends a request to one task, without any cookie but those in the header.
+func ask(t *testing.T, s *site.Site, one site.Task, method, path string, header ...string) site.Page {
+	t.Helper()
+	page, err := tryAsk(s, one, method, path, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+func tryAsk(s *site.Site, one site.Task, method, path string, header ...string) (site.Page, error) {
+	home, err := url.Parse(s.URL())
+	if err != nil {
+		return site.Page{}, err
+	}
+	path = strings.TrimPrefix(path, s.URL())
+	request, err := http.NewRequest(method, "http://"+one.Address+path, nil)
+	if err != nil {
+		return site.Page{}, err
+	}
+	request.Host = home.Host
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	response, err := directly.Do(request)
+	if err != nil {
+		return site.Page{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return site.Page{Status: response.StatusCode, Header: response.Header, Body: string(body)}, err
+}
+
+var directly = &http.Client{
+	Timeout:       cachePatience,
+	Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func cacheStatus(p site.Page) string { return p.Header.Get("X-Platen-Cache") }
+
+// warm asks a task for a page until it comes from the cache.
+func warm(t *testing.T, s *site.Site, one site.Task, path string) site.Page {
+	t.Helper()
+	var page site.Page
+	site.Eventually(t, cachePatience, path+" from the cache of "+one.Name, func() error {
+		var err error
+		if page, err = tryAsk(s, one, http.MethodGet, path); err != nil {
+			return err
+		}
+		if got := cacheStatus(page); got != "HIT" {
+			return fmt.Errorf("status %d, cache %q", page.Status, got)
+		}
+		return nil
+	})
+	return page
+}
+
+// The whole life of pages in the cache, on one site: what is kept, for whom, and what drops it.
+func TestPageCache(t *testing.T) {
+	s := sharedSite(t)
+	editor := s.Visitor(t)
+	editor.Login(t, s.Credentials(t))
+	runPHP(t, s, "@mkdir(WP_PLUGIN_DIR); file_put_contents(WP_PLUGIN_DIR . '/pressmark.php', base64_decode('"+base64.StdEncoding.EncodeToString([]byte(cacheHost))+"')); file_put_contents(WP_CONTENT_DIR . '/pressmark.txt', ''); activate_plugin('pressmark.php');")
+	var posts, terms []string // made here
+	t.Cleanup(func() {
+		runPHP(t, s, "foreach (array("+strings.Join(posts, ",")+") as $id) { wp_delete_post($id, true); } foreach (array("+strings.Join(terms, ",")+") as $id) { wp_delete_term($id, 'category'); } deactivate_plugins('pressmark.php'); delete_option('pressmark_session'); array_map('unlink', array_merge(glob(WP_CONTENT_DIR . '/pressmark.txt*'), array(WP_PLUGIN_DIR . '/pressmark.php')));")
+	})
+	create := func(kind string, fields map[string]any) (id int, link string) {
+		var made struct {
+			ID   int
+			Link string
+		}
+		fields["status"] = "publish"
+		editor.REST(t, http.StatusCreated, http.MethodPost, "/wp/v2/"+kind, fields, &made)
+		posts = append(posts, strconv.Itoa(made.ID))
+		return made.ID, made.Link
+	}
+	category := func(name string) (id int, link string) {
+		var made struct {
+			ID   int
+			Link string
+		}
+		editor.REST(t, http.StatusCreated, http.MethodPost, "/wp/v2/categories", map[string]any{"name": name}, &made)
+		terms = append(terms, strconv.Itoa(made.ID))
+		return made.ID, made.Link
+	}
+	tasks := s.Tasks(t)
+	if len(tasks) != 2 {
+		t.Fatalf("%d tasks", len(tasks))
+	}
+	inks, inksLink := category("Inks")
+	papers, papersLink := category("Papers")
+	_, ink := create("posts", map[string]any{"title": "Black ink", "content": "Soot and oil.", "categories": []int{inks}})
+	create("posts", map[string]any{"title": "Laid paper", "content": "Chain lines.", "categories": []int{papers}})
+	path := strings.TrimPrefix(ink, s.URL())
+	slow, slowLink := create("pages", map[string]any{"title": "Slow", "slug": "pressmark-slow", "content": "before"})
+	for _, name := range []string{"brief", "cookie", "not", "mobile", "flush"} {
+		create("pages", map[string]any{"title": name, "slug": "pressmark-" + name, "content": "x"})
+	}
+
+	t.Run("every task keeps what it made", func(t *testing.T) {
+		for _, one := range tasks {
+			page := warm(t, s, one, path)
+			if !strings.Contains(page.Body, "Soot and oil.") || page.Header.Get("Cache-Control") != "no-cache" {
+				t.Errorf("%s: Cache-Control %q\n%s", one.Name, page.Header.Get("Cache-Control"), site.Excerpt(page.Body))
+			}
+			for _, internal := range []string{"X-Platen-Tags", "X-Platen-Rendered", "X-Platen-Version", "X-Accel-Expires"} {
+				if page.Header.Get(internal) != "" {
+					t.Errorf("a visitor sees %s", internal)
+				}
+			}
+			etag := page.Header.Get("ETag")
+			if again := ask(t, s, one, http.MethodGet, path, "If-None-Match", etag); etag == "" || again.Status != http.StatusNotModified {
+				t.Errorf("%s: ETag %q is answered %d", one.Name, etag, again.Status)
+			}
+			if head := ask(t, s, one, http.MethodHead, path); head.Status != http.StatusOK || cacheStatus(head) != "HIT" || head.Body != "" || head.Header.Get("ETag") != etag {
+				t.Errorf("%s: HEAD: %d %v", one.Name, head.Status, head.Header)
+			}
+		}
+		// Through the edge, as visitors come.
+		v := s.Visitor(t)
+		if head, err := v.Try(http.MethodHead, path, "", nil); err != nil || head.Status != http.StatusOK || cacheStatus(head) != "HIT" {
+			t.Errorf("HEAD through the edge: %v %+v", err, head)
+		}
+		// A HEAD that comes first leaves no empty page behind.
+		if head := ask(t, s, tasks[0], http.MethodHead, papersLink); cacheStatus(head) != "MISS" {
+			t.Errorf("HEAD first: %v", head.Header)
+		}
+		if page := warm(t, s, tasks[0], papersLink); !strings.Contains(page.Body, "Laid paper") {
+			t.Errorf("after a HEAD:\n%s", site.Excerpt(page.Body))
+		}
+	})
+
+	t.Run("some are given no cached page and leave none", func(t *testing.T) {
+		for _, one := range tasks {
+			warm(t, s, one, path)
+			for name, header := range map[string][]string{
+				"logged in": {"Cookie", "a=b; wordpress_logged_in_x=editor"},
+				"password":  {"Cookie", "wp-postpass_x=1"}, "commenter": {"Cookie", "comment_author_x=Ann"},
+				"cart": {"Cookie", "woocommerce_items_in_cart=1"}, "session": {"Cookie", "PHPSESSID=abc"},
+				"writer": {"Cookie", "platen_wrote=1"}, "authorization": {"Authorization", "Bearer x"},
+			} {
+				if page := ask(t, s, one, http.MethodGet, path, header...); cacheStatus(page) != "BYPASS" {
+					t.Errorf("%s: %s: cache %q", one.Name, name, cacheStatus(page))
+				}
+			}
+			if page := ask(t, s, one, http.MethodPost, path); cacheStatus(page) == "HIT" {
+				t.Errorf("%s: a POST is answered from the cache", one.Name)
+			}
+			for _, address := range []string{
+				"/?pressmark=1", path + "?s=ink", path + "?utm_source=a&page=2", "/?utm_source=a&x", "/pressmark-cookie/",
+				"/pressmark-not/", "/pressmark-mobile/", "/pressmark-flush/", "/wp-json/wp/v2/posts", "/wp-login.php",
+			} {
+				for range 2 {
+					page := ask(t, s, one, http.MethodGet, address)
+					if got := cacheStatus(page); page.Status != http.StatusOK || !slices.Contains([]string{"", "MISS", "BYPASS"}, got) {
+						t.Errorf("%s: %s: status %d, cache %q", one.Name, address, page.Status, got)
+					}
+				}
+			}
+			if page := ask(t, s, one, http.MethodGet, "/pressmark-flush/"); !strings.HasPrefix(page.Body, "first part ") || !strings.HasSuffix(page.Body, "last part") {
+				t.Errorf("a page that is flushed on the way is harmed:\n%s", site.Excerpt(page.Body))
+			}
+			own := editor.As(t, one).Get(t, http.StatusOK, path)
+			if cacheStatus(own) != "BYPASS" || !strings.Contains(own.Body, "wpadminbar") {
+				t.Errorf("%s: logged in: cache %q", one.Name, cacheStatus(own))
+			}
+			if page := warm(t, s, one, path); strings.Contains(page.Body, "wpadminbar") {
+				t.Errorf("%s: everybody sees the admin bar", one.Name)
+			}
+		}
+	})
+
+	t.Run("a campaign meets the cached page and is not lost", func(t *testing.T) {
+		one := tasks[0]
+		const campaign = "utm_source=letter&gclid=a%20b"
+		warm(t, s, one, path)
+		if page := ask(t, s, one, http.MethodGet, path+"?"+campaign); cacheStatus(page) != "HIT" || strings.Contains(page.Body, "utm_source") {
+			t.Errorf("cache %q", cacheStatus(page))
+		}
+		unslashed := strings.TrimSuffix(path, "/")
+		for _, c := range []struct{ query, want string }{{"", ""}, {"?" + campaign, "?" + campaign}, {"", ""}, {"?other=1&" + campaign, "?other=1&utm_source=letter&gclid=a+b"}} {
+			page := ask(t, s, one, http.MethodGet, unslashed+c.query)
+			want, err := url.Parse(s.URL() + path + c.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := url.Parse(page.Header.Get("Location"))
+			if err != nil || page.Status != http.StatusMovedPermanently || got.Path != want.Path || got.Query().Encode() != want.Query().Encode() {
+				t.Errorf("%s: %d to %s, want %s (%v)", c.query, page.Status, got, want, err)
+			}
+		}
+	})
+
+	t.Run("an expired page is made once for a crowd", func(t *testing.T) {
+		one := tasks[0]
+		if page := ask(t, s, one, http.MethodGet, "/pressmark-brief/"); cacheStatus(page) != "MISS" {
+			t.Fatalf("cache %q", cacheStatus(page))
+		}
+		time.Sleep(2500 * time.Millisecond) // it is kept for one second
+		const crowd = 300
+		var wait sync.WaitGroup
+		var mu sync.Mutex
+		seen := map[string]int{}
+		for range crowd {
+			wait.Go(func() {
+				page, err := tryAsk(s, one, http.MethodGet, "/pressmark-brief/")
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					seen[err.Error()]++
+					return
+				}
+				seen[fmt.Sprint(page.Status, " ", cacheStatus(page))]++
+			})
+		}
+		wait.Wait()
+		t.Logf("%d visitors: %v", crowd, seen)
+		for what := range seen {
+			if !slices.Contains([]string{"200 HIT", "200 STALE", "200 UPDATING"}, what) {
+				t.Errorf("%d visitors: %s", seen[what], what)
+			}
+		}
+		// The one render goes on in the background.
+		warm(t, s, one, "/pressmark-brief/")
+		if renders := strings.Count(runPHP(t, s, "readfile(PRESSMARK);"), "\n"); renders != 2 {
+			t.Errorf("made %d times, want once and once more", renders)
+		}
+	})
+
+	t.Run("a new post is on every task, and nothing else is made anew", func(t *testing.T) {
+		front, feed, missing := "/", "/feed/", "/red-ink/"
+		for _, one := range tasks {
+			for _, address := range []string{front, feed, inksLink, papersLink, path} {
+				warm(t, s, one, address)
+			}
+			if page := ask(t, s, one, http.MethodGet, missing); page.Status != http.StatusNotFound {
+				t.Fatalf("%s answers %d", missing, page.Status)
+			}
+		}
+		_, link := create("posts", map[string]any{"title": "Red ink", "slug": "red-ink", "content": "Cinnabar.", "categories": []int{inks}})
+		published := time.Now()
+		for _, one := range tasks {
+			for _, address := range []string{front, feed, inksLink, link} {
+				site.Eventually(t, cachePatience, address+" of "+one.Name+" shows the new post", func() error {
+					page, err := tryAsk(s, one, http.MethodGet, address)
+					if err == nil && (page.Status != http.StatusOK || !strings.Contains(page.Body, "Red ink")) {
+						err = fmt.Errorf("status %d, cache %q", page.Status, cacheStatus(page))
+					}
+					return err
+				})
+				t.Logf("%s: %s is fresh %v after the answer", one.Name, address, time.Since(published).Round(time.Millisecond))
+			}
+			if page := ask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
+				t.Errorf("%s: an unrelated category was dropped: cache %q", one.Name, cacheStatus(page))
+			}
+			for range 5 {
+				if page := ask(t, s, one, http.MethodGet, front); !strings.Contains(page.Body, "Red ink") {
+					t.Errorf("%s shows the old front page again: cache %q", one.Name, cacheStatus(page))
+				}
+			}
+		}
+		if page := warm(t, s, tasks[0], "/nowhere-at-all/"); page.Status != http.StatusNotFound {
+			t.Errorf("status %d", page.Status)
+		}
+	})
+
+	t.Run("a page begun before a change is not kept", func(t *testing.T) {
+		one := tasks[0]
+		done := make(chan site.Page, 1)
+		go func() {
+			page, err := tryAsk(s, one, http.MethodGet, slowLink)
+			if err != nil {
+				page.Body = err.Error()
+			}
+			done <- page
+		}()
+		site.Eventually(t, cachePatience, "the slow page has begun", func() error {
+			if runPHP(t, s, "echo file_exists(PRESSMARK . '.slow') ? 'yes' : 'no';") != "yes" {
+				return errors.New("it has not")
+			}
+			return nil
+		})
+		front := warm(t, s, one, "/")
+		editor.REST(t, http.StatusOK, http.MethodPost, fmt.Sprintf("/wp/v2/pages/%d", slow), map[string]any{"content": "after", "title": "Not slow"}, nil)
+		// The front page links to all pages: when it is new, the task has heard of the change.
+		site.Eventually(t, cachePatience, "the task hears of the change", func() error {
+			page, err := tryAsk(s, one, http.MethodGet, "/")
+			if err == nil && page.Body == front.Body {
+				err = errors.New("it has not")
+			}
+			return err
+		})
+		runPHP(t, s, "touch(PRESSMARK . '.go');")
+		if page := <-done; !strings.Contains(page.Body, "before") {
+			t.Fatalf("the slow page shows: %s", site.Excerpt(page.Body))
+		}
+		site.Eventually(t, cachePatience, "the new page", func() error {
+			page, err := tryAsk(s, one, http.MethodGet, slowLink)
+			if err == nil && !strings.Contains(page.Body, "after") {
+				err = fmt.Errorf("cache %q: %s", cacheStatus(page), site.Excerpt(page.Body))
+			}
+			return err
+		})
+		if page := warm(t, s, one, slowLink); !strings.Contains(page.Body, "after") {
+			t.Errorf("kept: %s", site.Excerpt(page.Body))
+		}
+	})
+
+	t.Run("the button", func(t *testing.T) {
+		for _, one := range tasks {
+			warm(t, s, one, path)
+			warm(t, s, one, papersLink)
+		}
+		press := func(scope, from string) {
+			t.Helper()
+			bar := editor.Get(t, http.StatusOK, from)
+			found := regexp.MustCompile(`http[^"']*admin-post\.php\?action=platen_purge[^"']*scope=` + scope + `[^"']*`).FindString(html.UnescapeString(bar.Body))
+			if found == "" {
+				t.Fatalf("no button for %s on %s", scope, from)
+			}
+			pressed := editor.Get(t, http.StatusFound, found)
+			if said := editor.Get(t, http.StatusOK, pressed.Header.Get("Location")); !strings.Contains(said.Body, "purged ") {
+				t.Errorf("%s: the page says nothing", scope)
+			}
+		}
+		press("page", path)
+		dropped := func(one site.Task, address string) {
+			t.Helper()
+			site.Eventually(t, cachePatience, address+" is dropped on "+one.Name, func() error {
+				page, err := tryAsk(s, one, http.MethodGet, address)
+				if err == nil && cacheStatus(page) != "MISS" {
+					err = fmt.Errorf("cache %q", cacheStatus(page))
+				}
+				return err
+			})
+		}
+		for _, one := range tasks {
+			dropped(one, path)
+			if page := ask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
+				t.Errorf("%s: another page was dropped too: cache %q", one.Name, cacheStatus(page))
+			}
+		}
+		press("all", "/wp-admin/profile.php")
+		for _, one := range tasks {
+			dropped(one, papersLink)
+		}
+		// Without the nonce a link that somebody was sent does nothing.
+		editor.Get(t, http.StatusForbidden, "/wp-admin/admin-post.php?action=platen_purge&scope=all&path=/")
+	})
+
+	t.Run("a task that starts trusts nothing", func(t *testing.T) {
+		one := tasks[0]
+		warm(t, s, one, path)
+		site.Kill(t, s.Container(t, one.Name+"-php").PID)
+		site.Eventually(t, cachePatience, one.Name+" serves again", func() error {
+			page, err := tryAsk(s, one, http.MethodGet, task.HealthURL)
+			if err == nil && page.Status != http.StatusOK {
+				err = fmt.Errorf("status %d", page.Status)
+			}
+			return err
+		})
+		if page := ask(t, s, one, http.MethodGet, path); cacheStatus(page) != "MISS" {
+			t.Errorf("after its start: status %d, cache %q", page.Status, cacheStatus(page))
+		}
+		warm(t, s, one, path)
+	})
+
+	t.Run("sessions everywhere leave no cached page and share no cookie", func(t *testing.T) {
+		runPHP(t, s, "update_option('pressmark_session', 1); do_action('platen_purge', 'all');")
+		mark := regexp.MustCompile(`name="mark" content="([^"]+)"`)
+		owners := map[string]bool{}
+		for _, one := range tasks {
+			for _, address := range []string{"/", path} {
+				site.Eventually(t, cachePatience, "the change reaches "+one.Name, func() error {
+					page, err := tryAsk(s, one, http.MethodGet, address)
+					if err == nil && !mark.MatchString(page.Body) {
+						err = fmt.Errorf("cache %q", cacheStatus(page))
+					}
+					return err
+				})
+				for range 3 {
+					page := ask(t, s, one, http.MethodGet, address)
+					cookie, found := page.Header.Get("Set-Cookie"), mark.FindStringSubmatch(page.Body)
+					if cacheStatus(page) != "MISS" || found == nil || !strings.HasPrefix(cookie, "PHPSESSID="+found[1]) {
+						t.Fatalf("%s: %s: cache %q, cookie %q, mark %q", one.Name, address, cacheStatus(page), cookie, found)
+					}
+					if owners[found[1]] {
+						t.Errorf("%s: %s: two visitors got the session %s", one.Name, address, found[1])
+					}
+					owners[found[1]] = true
+				}
+			}
+		}
+	})
+}
