@@ -223,7 +223,7 @@ func TestPageCache(t *testing.T) {
 				t.Errorf("%s: a POST is answered from the cache", one.Name)
 			}
 			for _, address := range []string{
-				"/?pressmark=1", path + "?s=ink", path + "?utm_source=a&page=2", "/?utm_source=a&x", "/pressmark-cookie/",
+				"/?pressmark=1", path + "?s=ink", "/?utm_source=a&pressmark=2", "/?utm_source=a&x", "/pressmark-cookie/",
 				"/pressmark-not/", "/pressmark-mobile/", "/pressmark-flush/", "/wp-json/wp/v2/posts", "/wp-login.php",
 			} {
 				for range 2 {
@@ -427,8 +427,12 @@ func TestPageCache(t *testing.T) {
 	t.Run("a task that starts trusts nothing", func(t *testing.T) {
 		one := tasks[0]
 		warm(t, s, one, path)
-		site.Kill(t, s.Container(t, one.Name+"-php").PID)
+		before := s.Container(t, one.Name+"-php")
+		site.Kill(t, before.PID)
 		site.Eventually(t, cachePatience, one.Name+" serves again", func() error {
+			if now := s.Container(t, one.Name+"-php"); now.State != "running" || now.Started == before.Started {
+				return fmt.Errorf("it is %s", now.State)
+			}
 			page, err := tryAsk(s, one, http.MethodGet, task.HealthURL)
 			if err == nil && page.Status != http.StatusOK {
 				err = fmt.Errorf("status %d", page.Status)

@@ -62,6 +62,8 @@ func TestConfig(t *testing.T) { script(t, "/tests/config.php") }
 
 func TestLease(t *testing.T) { script(t, "/tests/lease.php") }
 
+func TestChanges(t *testing.T) { script(t, "/tests/changes.php") }
+
 type installed struct {
 	Installed bool   `json:"installed"`
 	Upgraded  bool   `json:"upgraded"`

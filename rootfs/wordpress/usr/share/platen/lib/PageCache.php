@@ -47,8 +47,9 @@ final class PageCache {
 	/** Output handler: passes all through, and at the end of a page adds the headers. */
 	public function output( string $page, int $phase ): string {
 		$last = 0 !== ( $phase & PHP_OUTPUT_HANDLER_FINAL );
-		if ( 0 !== ( $phase & PHP_OUTPUT_HANDLER_CLEAN ) || ! $last ) {
-			$this->whole = false; // somebody answers himself, or has sent a part
+		// Cleaned: somebody answers himself. Not the last, or before the end: there is more to come.
+		if ( 0 !== ( $phase & PHP_OUTPUT_HANDLER_CLEAN ) || ! $last || 0 === did_action( 'shutdown' ) ) {
+			$this->whole = false;
 		}
 		if ( $last && ! headers_sent() ) {
 			try {
