@@ -15,22 +15,23 @@ import (
 
 // What nginx of our image wrote: testdata/page.cache.md says how it came about.
 func TestReadAPageThatNginxWrote(t *testing.T) {
+	const recorded = "post-1 author-1 term-1 page-78be9a52"
 	p, err := readPage("testdata/page.cache")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.key != "http://localhost:8080/hello-world/" || p.version != 17 || p.brief || p.size != recordedSize {
+	if p.key != "http://localhost:37617/hello-world/" || p.version != 17 || p.brief || p.size != 713 {
 		t.Errorf("%+v", p)
 	}
-	if want := time.UnixMicro(recordedMicros); !p.rendered.Equal(want) {
+	if want := time.UnixMicro(1795623415_797100); !p.rendered.Equal(want) {
 		t.Errorf("rendered %v, want %v", p.rendered, want)
 	}
 	var want []uint64
-	for tag := range strings.FieldsSeq(recordedTags) {
+	for tag := range strings.FieldsSeq(recorded) {
 		want = append(want, hashTag(tag))
 	}
 	if !slices.Equal(p.tags, want) {
-		t.Errorf("tags %v, want those of %s", p.tags, recordedTags)
+		t.Errorf("tags %v, want those of %s", p.tags, recorded)
 	}
 }
 

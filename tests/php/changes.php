@@ -36,7 +36,7 @@ $database->run( "DROP TABLE IF EXISTS $table" );
 $log = new Changes( $database );
 
 expect( 'a log that was never written is empty', array( 0, array(), null ), array( $log->last(), $log->since( 0 ), $log->since( 3 ) ) );
-expect( 'nor does that make a table', array(), $database->run( 'SHOW TABLES LIKE ?', array( $table ) ) );
+expect( 'nor does that make a table', array(), $database->run( "SHOW TABLES LIKE '$table'" ) );
 expect( 'ids begin at 1, and the table is made', array( 1, 2 ), array( $log->write( array( 'post-1', 'list-post' ) ), $log->write( array( 'all' ) ) ) );
 expect( 'changes after one', array( array( 'id' => 2, 'tags' => 'all' ) ), $log->since( 1 ) );
 expect( 'all changes', array( 'post-1 list-post', 'all' ), array_column( $log->since( 0 ), 'tags' ) );
