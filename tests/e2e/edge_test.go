@@ -128,8 +128,8 @@ func TestQueriesEndWithTheDatabase(t *testing.T) {
 	}()
 	// Docker starts a container that was killed by `docker kill` no more: the database stays away,
 	// and pages say so one after the other, each before the next is asked.
-	for range 3 {
-		if page, err := s.Visitor(t).Try(http.MethodGet, "/", "", nil); err != nil || page.Status != http.StatusInternalServerError {
+	for i := range 3 {
+		if page, err := s.Visitor(t).Try(http.MethodGet, fmt.Sprintf("/?uncached=%d", i), "", nil); err != nil || page.Status != http.StatusInternalServerError {
 			t.Errorf("a page without a database: %d, %v", page.Status, err)
 		}
 	}

@@ -54,7 +54,7 @@ expect( 'but is never empty', array( 4 ), array_column( $log->since( 3, false, 1
 $database->run( "DELETE FROM $table WHERE id > 1" );
 $writers = array();
 for ( $i = 0; $i < 8; ++$i ) {
-	$writers[] = proc_open( array( PHP_BINARY, '-d', 'display_errors=stderr', __FILE__, (string) $i ), array( 1 => array( 'pipe', 'w' ), 2 => STDERR ), $pipes );
+	$writers[] = proc_open( array( PHP_BINARY, '-c', (string) php_ini_loaded_file(), __FILE__, (string) $i ), array( 1 => array( 'pipe', 'w' ), 2 => STDERR ), $pipes );
 	$outputs[] = $pipes[1];
 }
 $lines = explode( "\n", trim( implode( '', array_map( 'stream_get_contents', $outputs ) ) ) );
