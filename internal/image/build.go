@@ -195,6 +195,9 @@ func (b *Builder) packages(ctx context.Context, in Input, below *Image) (note, e
 	slices.Sort(pinned)
 	// Of the base only the paths matter: a newer agent in it changes nothing here.
 	inputs := []any{"packages", recipe, pinned, below.files, below.dirs, in.Extra}
+	if len(recipe.Compress) > 0 {
+		inputs = append(inputs, "twins", twinsVersion)
+	}
 	own := slices.ContainsFunc(in.Packages, func(p Package) bool { return p.Archive == FromFolder })
 	if own {
 		inputs = append(inputs, "split")
@@ -212,15 +215,28 @@ func (b *Builder) packages(ctx context.Context, in Input, below *Image) (note, e
 		}
 		var layers []bucket
 		for i, entries := range s.layers {
+			for p, e := range entries {
+				entries[p] = recipe.mark([]entry{e})[0]
+			}
 			layers = append(layers, s.buckets(i, entries, own)...)
 		}
 		made := note{Parts: make([]part, len(layers))}
+		twins := make([][]string, len(layers))
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(2)
 		for i, l := range layers {
 			g.Go(func() (err error) {
 				in.say("packing layer %s, %d files", l.name, len(l.entries))
-				made.Parts[i], err = b.write(ctx, l.name, byPath(l.entries), s.dirs)
+				entries, err := b.twins(ctx, byPath(l.entries))
+				if err != nil {
+					return fmt.Errorf("layer %s: %w", l.name, err)
+				}
+				for p := range entries {
+					if _, chosen := s.owner[p]; !chosen {
+						twins[i] = append(twins[i], p)
+					}
+				}
+				made.Parts[i], err = b.write(ctx, l.name, entries, s.dirs)
 				return err
 			})
 		}
@@ -232,6 +248,7 @@ func (b *Builder) packages(ctx context.Context, in Input, below *Image) (note, e
 				made.Files = append(made.Files, p)
 			}
 		}
+		made.Files = append(made.Files, slices.Concat(twins...)...)
 		slices.Sort(made.Files)
 		made.Dirs = slices.SortedFunc(maps.Values(s.dirs), func(a, b Dir) int { return strings.Compare(a.Path, b.Path) })
 		used := s.sources()
@@ -311,7 +328,7 @@ func (b *Builder) files(ctx context.Context, in Input, below *Image) (note, erro
 	if err != nil {
 		return note{}, fmt.Errorf("image %s: %w", in.Recipe.Name, err)
 	}
-	return b.layer(ctx, "config", entries, below)
+	return b.layer(ctx, "config", in.Recipe.mark(entries), below)
 }
 
 // layer makes one layer of files that no package holds. Their times follow from their content:
@@ -331,16 +348,23 @@ func (b *Builder) layer(ctx context.Context, name string, entries []entry, below
 		}
 		e.time = contentTime(sum)
 		all[e.path] = e
-		n.Files = append(n.Files, e.path)
-		inputs = append(inputs, []any{e.path, e.kind, e.mode, e.link, hex.EncodeToString(sum[:])})
+		of := []any{e.path, e.kind, e.mode, e.link, hex.EncodeToString(sum[:])}
+		if e.packs {
+			of = append(of, "twins", twinsVersion)
+		}
+		inputs = append(inputs, of)
 	}
 	return b.remembered(ctx, inputs, func() (note, error) {
 		dirs := map[string]Dir{}
 		for _, d := range below.dirs {
 			dirs[d.Path] = d
 		}
+		all, err := b.twins(ctx, all)
+		if err != nil {
+			return n, fmt.Errorf("layer %s: %w", name, err)
+		}
 		made, err := b.write(ctx, name, all, dirs)
-		n.Parts = []part{made}
+		n.Parts, n.Files = []part{made}, slices.Sorted(maps.Keys(all))
 		return n, err
 	})
 }

@@ -31,6 +31,9 @@ type Recipe struct {
 	Site map[string]SiteRecipe `yaml:"site"`
 	// Files are globs of the site's image.files that this image takes.
 	Files []string `yaml:"files"`
+	// Compress are globs of files that are sent to browsers: brotli and gzip of them are made beside
+	// each, as FILE.br and FILE.gz, where that saves something.
+	Compress []string `yaml:"compress" json:",omitempty"`
 	// Static says that nothing of what the site brings runs here: it is served as it is. No layer's
 	// bytes follow from it.
 	Static bool   `yaml:"static" json:"-"`
@@ -148,6 +151,7 @@ func ParseRecipe(name string, data []byte) (Recipe, error) {
 		}
 	}
 	globs("files", r.Files)
+	globs("compress", r.Compress)
 	if len(r.Config.Entrypoint) == 0 {
 		bad("config.entrypoint: missing")
 	}

@@ -41,6 +41,7 @@ func (b *Builder) site(ctx context.Context, in Input, below *Image) (note, error
 		}
 		seen[at] = at
 		found, err := t.entries(where)
+		found = in.Recipe.mark(found)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -126,7 +127,7 @@ func (b *Builder) placed(ctx context.Context, in Input, img *Image) (note, error
 	if err := errors.Join(append(errs, b.programs(in.Recipe, entries, img))...); err != nil {
 		return note{}, fmt.Errorf("image.files: %w", err)
 	}
-	return b.layer(ctx, "files", entries, img)
+	return b.layer(ctx, "files", in.Recipe.mark(entries), img)
 }
 
 // walk returns the files and links of a folder, below to. What cannot be the same everywhere, or

@@ -46,6 +46,9 @@ var packable = []string{".php", ".inc", ".js", ".mjs", ".ts", ".tsx", ".jsx", ".
 // content of the same size stays in the same layer.
 func (e entry) weight() int64 {
 	const header = 64
+	if e.packs {
+		return 3*header + e.size // with its twins
+	}
 	if slices.Contains(packable, strings.ToLower(path.Ext(e.path))) {
 		return header + e.size/3
 	}

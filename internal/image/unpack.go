@@ -29,6 +29,7 @@ type entry struct {
 	parts  []entry
 	file   func() (io.ReadCloser, error) // of files that no package holds
 	binary *binary
+	packs  bool   // gets twins, see twins.go
 	pkg    string // "" for what no package holds
 }
 
