@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Record types and roles of FastCGI 1.0.
@@ -58,6 +59,11 @@ func fastcgi(ctx context.Context, socket string, params map[string]string) (answ
 		return answer{}, fmt.Errorf("ask php at %s: %w", socket, err)
 	}
 	return a, nil
+}
+
+// notYet reports whether nobody listens at the socket, or nobody has made it.
+func notYet(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
 }
 
 func exchange(conn io.ReadWriter, params map[string]string) (answer, error) {

@@ -32,6 +32,7 @@ type minute struct {
 	longest  int        // of the queue, since the last line
 	failed   error      // why the queue is not known
 	accepted int64      // requests since php's start, at the last line
+	restarts int        // of OPcache, likewise
 }
 
 func newMinute(secrets Secrets, log *Log) *minute {
@@ -86,6 +87,15 @@ func (m *minute) tell(ctx context.Context) {
 			Field{"cache_stored", now.stored - m.before.stored}, Field{"cache_dropped", now.dropped - m.before.dropped})
 		m.before = now
 	}
+	full := false
+	if cache, err := m.opcache(ctx); err == nil {
+		full = cache.Full || cache.Restarts > m.restarts
+		fields = append(fields, Field{"php_opcache_used", cache.Used}, Field{"php_opcache_wasted", cache.Wasted}, Field{"php_opcache_strings", cache.Strings},
+			Field{"php_opcache_files", cache.Files}, Field{"php_opcache_full", full}, Field{"php_opcache_restarts", cache.Restarts - min(m.restarts, cache.Restarts)})
+		m.restarts = cache.Restarts
+	} else {
+		errs = append(errs, err.Error())
+	}
 	well := true
 	if m.token != "" {
 		var why string
@@ -102,7 +112,7 @@ func (m *minute) tell(ctx context.Context) {
 		fields = append(fields, Field{"error", strings.Join(errs, "; ")})
 	}
 	say := m.log.Info
-	if !well {
+	if !well || full {
 		say = m.log.Warn
 	}
 	say("the last minute", fields...)
@@ -132,6 +142,33 @@ func (m *minute) php(ctx context.Context) (pool, error) {
 		return p, fmt.Errorf("read the status of php: %w", err)
 	}
 	return p, nil
+}
+
+// compiled is what OPcache holds, for all pools of this php-fpm. Used, Wasted and Strings are
+// percent of what there is room for.
+type compiled struct {
+	Used, Wasted, Strings float64
+	Files                 int
+	Full                  bool // nothing more is taken up: pages of the rest compile it each time
+	Restarts              int  // since php's start, for want of room
+}
+
+func (m *minute) opcache(ctx context.Context) (compiled, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	script := task.Platen + "/agent/opcache.php"
+	a, err := fastcgi(ctx, m.health, map[string]string{"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/-/opcache", "REQUEST_URI": "/-/opcache"})
+	var c compiled
+	if err == nil && a.Status != 200 {
+		err = fmt.Errorf("answered %d", a.Status)
+	}
+	if err == nil {
+		err = json.Unmarshal(a.Body, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read the status of OPcache: %w", err)
+	}
+	return c, nil
 }
 
 // site asks the probe of /-/site, past nginx: a full queue there must not look like a lost database.

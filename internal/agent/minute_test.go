@@ -24,7 +24,7 @@ func newTestMinute(t *testing.T, status http.HandlerFunc, site http.HandlerFunc)
 	t.Helper()
 	var out bytes.Buffer
 	return &minute{
-		queue: func() (int, error) { return 0, nil }, status: serveFastCGI(t, status), health: serveFastCGI(t, site),
+		queue: func() (int, error) { return 0, nil }, status: serveFastCGI(t, status), health: serveFastCGI(t, beside(room(40, 0), site)),
 		token: "t0ken", log: NewLog(&out),
 	}, &out
 }
@@ -39,6 +39,24 @@ func busy(active int, accepted int64) http.HandlerFunc {
 		_, _ = fmt.Fprintf(w, `{"pool":"www","process manager":"static","start time":1795000000,"start since":60,"accepted conn":%d,"listen queue":0,`+
 			`"max listen queue":0,"listen queue len":0,"idle processes":%d,"active processes":%d,"total processes":6,"max active processes":6,"max children reached":0,"slow requests":0,"memory peak":2097152}`,
 			accepted, 6-active, active)
+	}
+}
+
+// beside serves OPcache's status and the site's at one socket, as the health pool does.
+func beside(opcache, site http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if fcgi.ProcessEnv(r)["SCRIPT_FILENAME"] == "/usr/share/platen/agent/opcache.php" {
+			opcache(w, r)
+			return
+		}
+		site(w, r)
+	}
+}
+
+// room is what agent/opcache.php says of an OPcache that is so full and had so many restarts.
+func room(used float64, restarts int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"used":%g,"wasted":0.5,"strings":31,"files":812,"full":%v,"restarts":%d}`, used, used >= 99, restarts)
 	}
 }
 
@@ -75,13 +93,14 @@ func TestMinuteSaysHowBusyPHPIsAndWhetherTheSiteWorks(t *testing.T) {
 	m.sample()
 	m.tell(t.Context())
 	v := line(t, out)
-	for key, want := range map[string]any{"level": "info", "stream": "agent", "php_queue": 9.0, "php_children": 6.0, "php_active": 3.0, "php_busy": 50.0, "php_requests": 100.0, "site_healthy": true} {
+	for key, want := range map[string]any{"level": "info", "stream": "agent", "php_queue": 9.0, "php_children": 6.0, "php_active": 3.0, "php_busy": 50.0, "php_requests": 100.0, "site_healthy": true,
+		"php_opcache_used": 40.0, "php_opcache_wasted": 0.5, "php_opcache_strings": 31.0, "php_opcache_files": 812.0, "php_opcache_full": false, "php_opcache_restarts": 0.0} {
 		if v[key] != want {
 			t.Errorf("%s is %v, want %v", key, v[key], want)
 		}
 	}
 	// The next minute begins at nothing.
-	m.status, m.health = serveFastCGI(t, busy(0, 130)), serveFastCGI(t, unwell)
+	m.status, m.health = serveFastCGI(t, busy(0, 130)), serveFastCGI(t, beside(room(40, 0), unwell))
 	m.queue = func() (int, error) { return 0, nil }
 	m.sample()
 	m.tell(t.Context())
@@ -90,6 +109,31 @@ func TestMinuteSaysHowBusyPHPIsAndWhetherTheSiteWorks(t *testing.T) {
 		if v[key] != want {
 			t.Errorf("then %s is %v, want %v", key, v[key], want)
 		}
+	}
+}
+
+// A full OPcache makes pages slow and nothing else says so.
+func TestMinuteWarnsOfAFullOPcache(t *testing.T) {
+	m, out := newTestMinute(t, busy(0, 1), well)
+	for _, step := range []struct {
+		used     float64
+		restarts int
+		level    string
+		full     bool
+		since    float64
+	}{{99.5, 0, "warning", true, 0}, {40, 2, "warning", true, 2}, {40, 2, "info", false, 0}} {
+		m.health = serveFastCGI(t, beside(room(step.used, step.restarts), well))
+		m.tell(t.Context())
+		v := line(t, out)
+		if v["level"] != step.level || v["php_opcache_full"] != step.full || v["php_opcache_restarts"] != step.since {
+			t.Errorf("%+v: %v", step, v)
+		}
+	}
+	m.health = serveFastCGI(t, beside(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }, well))
+	m.tell(t.Context())
+	v := line(t, out)
+	if _, there := v["php_opcache_used"]; there || !strings.Contains(fmt.Sprint(v["error"]), "OPcache") {
+		t.Errorf("without OPcache: %v", v)
 	}
 }
 

@@ -36,6 +36,10 @@ const (
 	configPHP     = task.Private + "/config.php"
 	caBundle      = task.Private + "/ca.pem"
 	databaseCA    = task.Private + "/database-ca.pem"
+	warming       = task.Shared + "/warming"
+
+	// complaintsFolder is where lib/RequestLog.php has PHP log to.
+	complaintsFolder = task.Private + "/errors"
 
 	// PHPIni is the php.ini of php-fpm and of the jobs' command line.
 	PHPIni = task.Private + "/php.ini"
@@ -52,6 +56,7 @@ type Host struct {
 	Roots      []byte   // the system's certificate authorities, PEM
 	CA         []byte   // our own certificate authority, PEM; nil where there is none
 	RDS        []byte   // the authorities of RDS and Aurora, PEM
+	Scripts    int      // PHP files that there are; 0 = not counted
 }
 
 // databaseRoots are the authorities that the database's certificate is from: ours where there is
@@ -122,6 +127,8 @@ type view struct {
 	CorePath      string
 	SiteScript    string
 	Port          int
+	Scripts       int // how many compiled files OPcache has room to list
+	Warming       string
 }
 
 type origin struct{ Scheme, Host, Port string }
@@ -136,6 +143,17 @@ func (o origin) Address() string {
 		host += ":" + o.Port
 	}
 	return host
+}
+
+// port is the origin's port, also where the address leaves it out.
+func (o origin) port() string {
+	switch {
+	case o.Port != "":
+		return o.Port
+	case o.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 // String is the origin's URL, without a slash at the end.
@@ -156,18 +174,15 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 	v := &view{
 		Config: config, Extensions: host.Extensions, CronTimeout: CronTimeout, CABundle: caBundle,
 		WebSocket: webSocket, HealthSocket: healthSocket, CronSocket: cronSocket, StatusSocket: statusSocket, Draining: draining,
+		Warming: warming, Scripts: acceleratedFiles(host.Scripts),
 		ChangesSocket: changesSocket, CacheFolder: cacheFolder, CacheSize: max(config.Nginx.Cache, mebibyte), SessionCookie: "PHPSESSID",
 		HealthURL: task.HealthURL, StatusURL: task.StatusURL, SiteURL: task.SiteURL, CorePath: task.Core, Port: task.Port,
 		SiteScript: task.Platen + "/agent/site.php",
 	}
-	home, err := url.Parse(config.URL)
-	switch {
-	case err != nil:
-		fail("url: %w", err)
-	case home.Scheme != "http" && home.Scheme != "https", !hostName.MatchString(home.Hostname()):
-		fail("url %q: want http://HOST[:PORT] or https://HOST", config.URL)
-	default:
-		v.Origin = origin{Scheme: home.Scheme, Host: home.Hostname(), Port: home.Port()}
+	var err error
+	if v.Origin, err = originOf(config.URL); err != nil {
+		errs = append(errs, err)
+	} else {
 		v.OriginPattern = regexp.QuoteMeta(v.Origin.String())
 	}
 	if config.Content != "shared" && config.Content != "image" {
@@ -205,6 +220,18 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 		return nil, fmt.Errorf("$%s: %w", task.EnvTask, errors.Join(errs...))
 	}
 	return v, nil
+}
+
+// originOf reads a site's address.
+func originOf(address string) (origin, error) {
+	home, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return origin{}, fmt.Errorf("url: %w", err)
+	case home.Scheme != "http" && home.Scheme != "https", !hostName.MatchString(home.Hostname()):
+		return origin{}, fmt.Errorf("url %q: want http://HOST[:PORT] or https://HOST", address)
+	}
+	return origin{Scheme: home.Scheme, Host: home.Hostname(), Port: home.Port()}, nil
 }
 
 func (v *view) execute(templates fs.FS, name string) ([]byte, error) {

@@ -40,6 +40,14 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	var counted bool
+	if host.Scripts, counted = countScripts(mostScripts, countFor, task.Core, task.Platen); !counted {
+		log.Warn("not all PHP files could be counted in time: OPcache is sized to those that were", Field{"files", host.Scripts})
+	}
+	// Before nginx.conf is there: nginx may be waiting for it.
+	if err := beginWarming(warming); err != nil {
+		return 1, err
+	}
 	files, err := RenderTask(config, secrets, host)
 	if err != nil {
 		return 1, err
@@ -68,6 +76,10 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 		// Pages are served all the same: WordPress alone cannot ask itself.
 		log.Error("requests to the site's own address fail in this task", Field{"error", err.Error()})
 	}
+	said := &complaints{dir: complaintsFolder, log: log}
+	if err := os.MkdirAll(said.dir, 0o700); err != nil {
+		return 1, fmt.Errorf("make php's log: %w", err)
+	}
 	fpm, err := FindProgram(fpmGlob)
 	if err != nil {
 		return 1, err
@@ -77,7 +89,9 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	log.Info("started php-fpm", Field{"pid", php.pid}, Field{"release", config.Release})
+	log.Info("started php-fpm", Field{"pid", php.pid}, Field{"release", config.Release}, Field{"files", host.Scripts})
+	// What php said last is worth the most. Twice: the first round only takes the files.
+	defer func() { said.collect(); said.collect() }()
 
 	cron, endCron := context.WithCancel(ctx)
 	defer endCron()
@@ -87,6 +101,14 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	minutes := newMinute(secrets, log)
 	minutes.cache = cache
 	go minutes.run(cron, samples.C, everyMinute(cron))
+	go said.run(cron)
+	go func() {
+		at, _ := originOf(config.URL) // RenderTask has read it already
+		warm(cron, webSocket, at, log)
+		if err := endWarming(warming); err != nil {
+			log.Error("the task stays out", Field{"error", err.Error()})
+		}
+	}()
 
 	select {
 	case status := <-php.exited:
