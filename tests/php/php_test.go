@@ -60,6 +60,8 @@ func TestContentVersion(t *testing.T) {
 
 func TestConfig(t *testing.T) { script(t, "/tests/config.php") }
 
+func TestLoginLimit(t *testing.T) { script(t, "/tests/login-limit.php") }
+
 func TestLease(t *testing.T) { script(t, "/tests/lease.php") }
 
 func TestChanges(t *testing.T) { script(t, "/tests/changes.php") }

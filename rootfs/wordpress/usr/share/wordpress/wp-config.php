@@ -4,10 +4,12 @@
  * /run/php/config.php, which the agent renders into memory when the task starts.
  */
 
+require_once '/usr/share/platen/lib/RequestLog.php';
 require_once '/usr/share/platen/lib/Config.php';
 require_once '/usr/share/platen/lib/Gate.php';
 require_once '/usr/share/platen/lib/ContentVersion.php';
 
+Platen\RequestLog::begin();
 Platen\Gate::check();
 Platen\Config::define();
 

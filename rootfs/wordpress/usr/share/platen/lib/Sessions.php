@@ -1,0 +1,111 @@
+<?php
+declare( strict_types=1 );
+
+namespace Platen;
+
+/**
+ * PHP's sessions as phpredis keeps them, but never lost in silence. A session that cannot be read,
+ * because its server is gone or another request of the visitor holds it for too long, answers 503:
+ * phpredis would go on without it, and the page would show a stranger, and save one. One that
+ * cannot be written answers 503 as long as nothing was sent, and is logged always.
+ *
+ * The session is given back before the page is sent, and while this request asks the site itself,
+ * which may want the same session.
+ */
+final class Sessions extends \SessionHandler {
+
+	/** @var array<string, mixed>|null what was saved when the session was given back */
+	private ?array $saved = null;
+	private bool $lent    = false;
+
+	/** @param string $home the site's address */
+	public function __construct( private readonly string $home ) {
+	}
+
+	public function register(): void {
+		session_set_save_handler( $this, false ); // give() closes it, after what plugins do at their end
+		add_filter( 'pre_http_request', array( $this, 'lend' ), PHP_INT_MAX, 3 );
+		add_action( 'http_api_debug', array( $this, 'takeBack' ), PHP_INT_MIN, 5 );
+		add_action( 'shutdown', array( $this, 'give' ), 0 ); // core sends the page at 1
+		add_action( 'shutdown', array( $this, 'settle' ), PHP_INT_MAX );
+	}
+
+	public function read( string $id ): string|false {
+		$data = parent::read( $id );
+		if ( false === $data ) {
+			$this->refuse( 'read' );
+		}
+		return $data;
+	}
+
+	public function write( string $id, string $data ): bool {
+		$ok = parent::write( $id, $data );
+		if ( ! $ok ) {
+			$this->refuse( 'written' );
+		}
+		return $ok;
+	}
+
+	/** Saves the session and lets other requests of the visitor have it. */
+	public function give(): void {
+		if ( PHP_SESSION_ACTIVE === session_status() ) {
+			session_write_close();
+			$this->saved = $_SESSION ?? array();
+		}
+	}
+
+	/** Saves what was put into the session after it had been given back. */
+	public function settle(): void {
+		if ( null !== $this->saved && PHP_SESSION_NONE === session_status() && ( $_SESSION ?? array() ) !== $this->saved ) {
+			$now = $_SESSION;
+			if ( $this->resume() ) {
+				$_SESSION = $now;
+			}
+		}
+		if ( PHP_SESSION_ACTIVE === session_status() ) {
+			session_write_close();
+		}
+	}
+
+	/** Gives the session back while the site itself is asked. */
+	public function lend( mixed $answer, mixed $arguments, string $url ): mixed {
+		if ( false === $answer && PHP_SESSION_ACTIVE === session_status() && $this->isOwn( $url ) ) {
+			session_write_close();
+			$this->lent = true;
+		}
+		return $answer;
+	}
+
+	/** Takes the session again, with what the other request put into it. */
+	public function takeBack( mixed $response, string $context, string $class, mixed $arguments, string $url ): void {
+		if ( $this->lent && $this->isOwn( $url ) ) {
+			$this->lent = false;
+			$this->resume();
+		}
+	}
+
+	private function isOwn( string $url ): bool {
+		return parse_url( $url, PHP_URL_HOST ) === parse_url( $this->home, PHP_URL_HOST );
+	}
+
+	/** Opens the session again under its id; sends no header, since the page may be on its way. */
+	private function resume(): bool {
+		return session_start( array( 'use_cookies' => '0', 'cache_limiter' => '' ) );
+	}
+
+	private function refuse( string $what ): void {
+		$why = error_get_last()['message'] ?? 'see the line before';
+		error_log( "platen: the session could not be $what: $why" );
+		if ( headers_sent() || 'cli' === PHP_SAPI ) {
+			return;
+		}
+		while ( ob_get_level() > 0 ) {
+			ob_end_clean();
+		}
+		http_response_code( 503 );
+		header( 'Retry-After: 5' );
+		header( 'Cache-Control: no-store' );
+		header( 'Content-Type: text/plain; charset=utf-8' );
+		exit( "Your session is busy or cannot be reached. Nothing was saved; try again in a moment.\n" );
+	}
+}
