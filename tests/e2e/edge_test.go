@@ -23,6 +23,8 @@ func TestClosedToVisitors(t *testing.T) {
 	for _, path := range []string{
 		task.HealthURL, task.SiteURL, "/x/.." + task.HealthURL, "/-/y/%2e%2e/task", "/%2d/task", "//-//task",
 		"/wp-cron.php", "//wp-cron.php?doing_wp_cron", "/WP-CRON.PHP", "/xmlrpc.php", "/?author=1", "/index.php?author=1",
+		"/.env", "/.git/config", "/wp-content/.htaccess", "/wp-content/plugins/x/.env", "/wp-config.php", "//WP-Config.php", "/wp-config-sample.php",
+		"/wp-content/uploads/2026/11/x.php", "/wp-content/uploads/x.PHP7", "/wp-content/uploads/x.phar", "/wp-content/mu-plugins/x.php", "/wp-includes/version.php",
 		"/wp-content/uploads/site.sql", "/wp-content/uploads/debug.LOG", "/wp-content/plugins/x/y.PHP", "/wp-content/plugins/x/y.phtml",
 	} {
 		if status := raw(t, s, "GET "+path+" HTTP/1.1\r\nHost: "+host(s)+"\r\nConnection: close\r\n\r\n"); status != http.StatusNotFound {

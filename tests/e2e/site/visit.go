@@ -107,6 +107,19 @@ func (v *Visitor) send(request *http.Request) (Page, error) {
 	return Page{Status: response.StatusCode, Header: response.Header, Body: string(content)}, nil
 }
 
+// Ask is Try with headers of the caller's own, all of them "Name: value".
+func (v *Visitor) Ask(method, path string, body []byte, headers ...string) (Page, error) {
+	request, err := http.NewRequest(method, v.site.url+path, bytes.NewReader(body))
+	if err != nil {
+		return Page{}, err
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		request.Header.Set(name, value)
+	}
+	return v.send(request)
+}
+
 // Get fetches a page and fails the test unless its status is want.
 func (v *Visitor) Get(t testing.TB, want int, path string) Page {
 	t.Helper()

@@ -9,8 +9,8 @@ namespace Platen;
  * phpredis would go on without it, and the page would show a stranger, and save one. One that
  * cannot be written answers 503 as long as nothing was sent, and is logged always.
  *
- * The session is given back before the page is sent, and while this request asks the site itself,
- * which may want the same session.
+ * The session is given back before a short answer is sent, whose visitor comes again at once (forms
+ * that redirect), and while this request asks the site itself, which may want the same session.
  */
 final class Sessions extends \SessionHandler {
 
@@ -23,11 +23,11 @@ final class Sessions extends \SessionHandler {
 	}
 
 	public function register(): void {
-		session_set_save_handler( $this, false ); // give() closes it, after what plugins do at their end
+		session_set_save_handler( $this, false ); // settle() closes it, after what plugins do at their end
 		add_filter( 'pre_http_request', array( $this, 'lend' ), PHP_INT_MAX, 3 );
 		add_action( 'http_api_debug', array( $this, 'takeBack' ), PHP_INT_MIN, 5 );
 		add_action( 'shutdown', array( $this, 'give' ), 0 ); // core sends the page at 1
-		add_action( 'shutdown', array( $this, 'settle' ), PHP_INT_MAX );
+		register_shutdown_function( static fn( self $sessions ) => register_shutdown_function( array( $sessions, 'settle' ) ), $this );
 	}
 
 	public function read( string $id ): string|false {
@@ -46,19 +46,24 @@ final class Sessions extends \SessionHandler {
 		return $ok;
 	}
 
-	/** Saves the session and lets other requests of the visitor have it. */
+	/**
+	 * Saves the session and lets other requests of the visitor have it. Once headers are on their way
+	 * PHP opens no session again: then it stays open to the end, for what plugins may still put in.
+	 */
 	public function give(): void {
-		if ( PHP_SESSION_ACTIVE === session_status() ) {
+		if ( PHP_SESSION_ACTIVE === session_status() && ! headers_sent() ) {
 			session_write_close();
 			$this->saved = $_SESSION ?? array();
+			ini_set( 'session.use_cookies', '0' ); // opened again it needs no header
+			ini_set( 'session.cache_limiter', '' );
 		}
 	}
 
-	/** Saves what was put into the session after it had been given back. */
+	/** The last of all: saves what was put into the session after it had been given back, or the session. */
 	public function settle(): void {
 		if ( null !== $this->saved && PHP_SESSION_NONE === session_status() && ( $_SESSION ?? array() ) !== $this->saved ) {
 			$now = $_SESSION;
-			if ( $this->resume() ) {
+			if ( session_start() ) {
 				$_SESSION = $now;
 			}
 		}
@@ -69,7 +74,7 @@ final class Sessions extends \SessionHandler {
 
 	/** Gives the session back while the site itself is asked. */
 	public function lend( mixed $answer, mixed $arguments, string $url ): mixed {
-		if ( false === $answer && PHP_SESSION_ACTIVE === session_status() && $this->isOwn( $url ) ) {
+		if ( false === $answer && PHP_SESSION_ACTIVE === session_status() && ! headers_sent() && $this->isOwn( $url ) ) {
 			session_write_close();
 			$this->lent = true;
 		}
@@ -80,17 +85,12 @@ final class Sessions extends \SessionHandler {
 	public function takeBack( mixed $response, string $context, string $class, mixed $arguments, string $url ): void {
 		if ( $this->lent && $this->isOwn( $url ) ) {
 			$this->lent = false;
-			$this->resume();
+			session_start();
 		}
 	}
 
 	private function isOwn( string $url ): bool {
 		return parse_url( $url, PHP_URL_HOST ) === parse_url( $this->home, PHP_URL_HOST );
-	}
-
-	/** Opens the session again under its id; sends no header, since the page may be on its way. */
-	private function resume(): bool {
-		return session_start( array( 'use_cookies' => '0', 'cache_limiter' => '' ) );
 	}
 
 	private function refuse( string $what ): void {

@@ -16,13 +16,15 @@ final class Strangers {
 	}
 
 	/**
-	 * /?author=1 in every spelling, by GET and POST: nginx closes the plainest ones without PHP.
+	 * No /wp-sitemap-users-1.xml, and no /?author=1 in any spelling, by GET and POST: nginx closes the plainest ones without PHP.
 	 *
 	 * @param array<string, mixed> $vars
 	 * @return array<string, mixed>
 	 */
 	public function query( array $vars ): array {
-		if ( isset( $vars['author'] ) && ! is_admin() && ! is_user_logged_in() ) {
+		$names = isset( $vars['author'] ) && ! is_admin() && ! is_user_logged_in();
+		// A sitemap that there is not shows the front page, says core.
+		if ( $names || 'users' === ( $vars['sitemap'] ?? '' ) ) {
 			return array( 'error' => '404' );
 		}
 		return $vars;
@@ -38,7 +40,7 @@ final class Strangers {
 		return $result;
 	}
 
-	/** wp-sitemap-users-1.xml */
+	/** Takes it out of the list of sitemaps. */
 	public function sitemap( mixed $provider, string $name ): mixed {
 		return 'users' === $name ? false : $provider;
 	}
