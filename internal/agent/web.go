@@ -102,6 +102,9 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	minutes.cache = cache
 	go minutes.run(cron, samples.C, everyMinute(cron))
 	go said.run(cron)
+	if config.Content == "shared" {
+		go followContent(cron, contentVersion, contentVersionCopy, followEvery, log)
+	}
 	go func() {
 		at, _ := originOf(config.URL) // RenderTask has read it already
 		warm(cron, webSocket, at, log)
