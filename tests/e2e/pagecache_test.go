@@ -72,17 +72,17 @@ func runPHP(t *testing.T, s *site.Site, program string) string {
 		"$_SERVER['HTTP_HOST'] = 'localhost'; require '"+task.Core+"/wp-load.php'; require_once ABSPATH . 'wp-admin/includes/plugin.php'; "+program).Stdout
 }
 
-// ask sends a request to one task, without any cookie but those in the header.
-func ask(t *testing.T, s *site.Site, one site.Task, method, path string, header ...string) site.Page {
+// askTask sends a request to one task, without any cookie but those in the header.
+func askTask(t *testing.T, s *site.Site, one site.Task, method, path string, header ...string) site.Page {
 	t.Helper()
-	page, err := tryAsk(s, one, method, path, header...)
+	page, err := tryTask(s, one, method, path, header...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return page
 }
 
-func tryAsk(s *site.Site, one site.Task, method, path string, header ...string) (site.Page, error) {
+func tryTask(s *site.Site, one site.Task, method, path string, header ...string) (site.Page, error) {
 	home, err := url.Parse(s.URL())
 	if err != nil {
 		return site.Page{}, err
@@ -119,7 +119,7 @@ func warm(t *testing.T, s *site.Site, one site.Task, path string) site.Page {
 	var page site.Page
 	site.Eventually(t, cachePatience, path+" from the cache of "+one.Name, func() error {
 		var err error
-		if page, err = tryAsk(s, one, http.MethodGet, path); err != nil {
+		if page, err = tryTask(s, one, http.MethodGet, path); err != nil {
 			return err
 		}
 		if got := cacheStatus(page); got != "HIT" {
@@ -185,10 +185,10 @@ func TestPageCache(t *testing.T) {
 				}
 			}
 			etag := page.Header.Get("ETag")
-			if again := ask(t, s, one, http.MethodGet, path, "If-None-Match", etag); etag == "" || again.Status != http.StatusNotModified {
+			if again := askTask(t, s, one, http.MethodGet, path, "If-None-Match", etag); etag == "" || again.Status != http.StatusNotModified {
 				t.Errorf("%s: ETag %q is answered %d", one.Name, etag, again.Status)
 			}
-			if head := ask(t, s, one, http.MethodHead, path); head.Status != http.StatusOK || cacheStatus(head) != "HIT" || head.Body != "" || head.Header.Get("ETag") != etag {
+			if head := askTask(t, s, one, http.MethodHead, path); head.Status != http.StatusOK || cacheStatus(head) != "HIT" || head.Body != "" || head.Header.Get("ETag") != etag {
 				t.Errorf("%s: HEAD: %d %v", one.Name, head.Status, head.Header)
 			}
 		}
@@ -198,7 +198,7 @@ func TestPageCache(t *testing.T) {
 			t.Errorf("HEAD through the edge: %v %+v", err, head)
 		}
 		// A HEAD that comes first leaves no empty page behind.
-		if head := ask(t, s, tasks[0], http.MethodHead, papersLink); cacheStatus(head) != "MISS" {
+		if head := askTask(t, s, tasks[0], http.MethodHead, papersLink); cacheStatus(head) != "MISS" {
 			t.Errorf("HEAD first: %v", head.Header)
 		}
 		if page := warm(t, s, tasks[0], papersLink); !strings.Contains(page.Body, "Laid paper") {
@@ -215,11 +215,11 @@ func TestPageCache(t *testing.T) {
 				"cart": {"Cookie", "woocommerce_items_in_cart=1"}, "session": {"Cookie", "PHPSESSID=abc"},
 				"writer": {"Cookie", "platen_wrote=1"}, "authorization": {"Authorization", "Bearer x"},
 			} {
-				if page := ask(t, s, one, http.MethodGet, path, header...); cacheStatus(page) != "BYPASS" {
+				if page := askTask(t, s, one, http.MethodGet, path, header...); cacheStatus(page) != "BYPASS" {
 					t.Errorf("%s: %s: cache %q", one.Name, name, cacheStatus(page))
 				}
 			}
-			if page := ask(t, s, one, http.MethodPost, path); cacheStatus(page) == "HIT" {
+			if page := askTask(t, s, one, http.MethodPost, path); cacheStatus(page) == "HIT" {
 				t.Errorf("%s: a POST is answered from the cache", one.Name)
 			}
 			for _, address := range []string{
@@ -227,13 +227,13 @@ func TestPageCache(t *testing.T) {
 				"/pressmark-not/", "/pressmark-mobile/", "/pressmark-flush/", "/wp-json/wp/v2/posts", "/wp-login.php",
 			} {
 				for range 2 {
-					page := ask(t, s, one, http.MethodGet, address)
+					page := askTask(t, s, one, http.MethodGet, address)
 					if got := cacheStatus(page); page.Status != http.StatusOK || !slices.Contains([]string{"", "MISS", "BYPASS"}, got) {
 						t.Errorf("%s: %s: status %d, cache %q", one.Name, address, page.Status, got)
 					}
 				}
 			}
-			if page := ask(t, s, one, http.MethodGet, "/pressmark-flush/"); !strings.HasPrefix(page.Body, "first part ") || !strings.HasSuffix(page.Body, "last part") {
+			if page := askTask(t, s, one, http.MethodGet, "/pressmark-flush/"); !strings.HasPrefix(page.Body, "first part ") || !strings.HasSuffix(page.Body, "last part") {
 				t.Errorf("a page that is flushed on the way is harmed:\n%s", site.Excerpt(page.Body))
 			}
 			own := editor.As(t, one).Get(t, http.StatusOK, path)
@@ -250,12 +250,12 @@ func TestPageCache(t *testing.T) {
 		one := tasks[0]
 		const campaign = "utm_source=letter&gclid=a%20b"
 		warm(t, s, one, path)
-		if page := ask(t, s, one, http.MethodGet, path+"?"+campaign); cacheStatus(page) != "HIT" || strings.Contains(page.Body, "utm_source") {
+		if page := askTask(t, s, one, http.MethodGet, path+"?"+campaign); cacheStatus(page) != "HIT" || strings.Contains(page.Body, "utm_source") {
 			t.Errorf("cache %q", cacheStatus(page))
 		}
 		unslashed := strings.TrimSuffix(path, "/")
 		for _, c := range []struct{ query, want string }{{"", ""}, {"?" + campaign, "?" + campaign}, {"", ""}, {"?other=1&" + campaign, "?other=1&utm_source=letter&gclid=a+b"}} {
-			page := ask(t, s, one, http.MethodGet, unslashed+c.query)
+			page := askTask(t, s, one, http.MethodGet, unslashed+c.query)
 			want, err := url.Parse(s.URL() + path + c.want)
 			if err != nil {
 				t.Fatal(err)
@@ -269,7 +269,7 @@ func TestPageCache(t *testing.T) {
 
 	t.Run("an expired page is made once for a crowd", func(t *testing.T) {
 		one := tasks[0]
-		if page := ask(t, s, one, http.MethodGet, "/pressmark-brief/"); cacheStatus(page) != "MISS" {
+		if page := askTask(t, s, one, http.MethodGet, "/pressmark-brief/"); cacheStatus(page) != "MISS" {
 			t.Fatalf("cache %q", cacheStatus(page))
 		}
 		time.Sleep(2500 * time.Millisecond) // it is kept for one second
@@ -279,7 +279,7 @@ func TestPageCache(t *testing.T) {
 		seen := map[string]int{}
 		for range crowd {
 			wait.Go(func() {
-				page, err := tryAsk(s, one, http.MethodGet, "/pressmark-brief/")
+				page, err := tryTask(s, one, http.MethodGet, "/pressmark-brief/")
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -309,7 +309,7 @@ func TestPageCache(t *testing.T) {
 			for _, address := range []string{front, feed, inksLink, papersLink, path} {
 				warm(t, s, one, address)
 			}
-			if page := ask(t, s, one, http.MethodGet, missing); page.Status != http.StatusNotFound {
+			if page := askTask(t, s, one, http.MethodGet, missing); page.Status != http.StatusNotFound {
 				t.Fatalf("%s answers %d", missing, page.Status)
 			}
 		}
@@ -319,7 +319,7 @@ func TestPageCache(t *testing.T) {
 		for _, one := range tasks {
 			readers.Go(func() {
 				for time.Since(published) < cachePatience {
-					if page, err := tryAsk(s, one, http.MethodGet, front); err == nil && strings.Contains(page.Body, "Red ink") {
+					if page, err := tryTask(s, one, http.MethodGet, front); err == nil && strings.Contains(page.Body, "Red ink") {
 						t.Logf("%s: the front page is new %v after the answer", one.Name, time.Since(published).Round(time.Millisecond))
 						return
 					}
@@ -331,18 +331,18 @@ func TestPageCache(t *testing.T) {
 		for _, one := range tasks {
 			for _, address := range []string{front, feed, inksLink, link} {
 				site.Eventually(t, cachePatience, address+" of "+one.Name+" shows the new post", func() error {
-					page, err := tryAsk(s, one, http.MethodGet, address)
+					page, err := tryTask(s, one, http.MethodGet, address)
 					if err == nil && (page.Status != http.StatusOK || !strings.Contains(page.Body, "Red ink")) {
 						err = fmt.Errorf("status %d, cache %q", page.Status, cacheStatus(page))
 					}
 					return err
 				})
 			}
-			if page := ask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
+			if page := askTask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
 				t.Errorf("%s: an unrelated category was dropped: cache %q", one.Name, cacheStatus(page))
 			}
 			for range 5 {
-				if page := ask(t, s, one, http.MethodGet, front); !strings.Contains(page.Body, "Red ink") {
+				if page := askTask(t, s, one, http.MethodGet, front); !strings.Contains(page.Body, "Red ink") {
 					t.Errorf("%s shows the old front page again: cache %q", one.Name, cacheStatus(page))
 				}
 			}
@@ -356,7 +356,7 @@ func TestPageCache(t *testing.T) {
 		one := tasks[0]
 		done := make(chan site.Page, 1)
 		go func() {
-			page, err := tryAsk(s, one, http.MethodGet, slowLink)
+			page, err := tryTask(s, one, http.MethodGet, slowLink)
 			if err != nil {
 				page.Body = err.Error()
 			}
@@ -372,7 +372,7 @@ func TestPageCache(t *testing.T) {
 		editor.REST(t, http.StatusOK, http.MethodPost, fmt.Sprintf("/wp/v2/pages/%d", slow), map[string]any{"content": "after", "title": "Not slow"}, nil)
 		// The front page links to all pages: when it is new, the task has heard of the change.
 		site.Eventually(t, cachePatience, "the task hears of the change", func() error {
-			page, err := tryAsk(s, one, http.MethodGet, "/")
+			page, err := tryTask(s, one, http.MethodGet, "/")
 			if err == nil && page.Body == front.Body {
 				err = errors.New("it has not")
 			}
@@ -383,7 +383,7 @@ func TestPageCache(t *testing.T) {
 			t.Fatalf("the slow page shows: %s", site.Excerpt(page.Body))
 		}
 		site.Eventually(t, cachePatience, "the new page", func() error {
-			page, err := tryAsk(s, one, http.MethodGet, slowLink)
+			page, err := tryTask(s, one, http.MethodGet, slowLink)
 			if err == nil && !strings.Contains(page.Body, "after") {
 				err = fmt.Errorf("cache %q: %s", cacheStatus(page), site.Excerpt(page.Body))
 			}
@@ -415,7 +415,7 @@ func TestPageCache(t *testing.T) {
 		dropped := func(one site.Task, address string) {
 			t.Helper()
 			site.Eventually(t, cachePatience, address+" is dropped on "+one.Name, func() error {
-				page, err := tryAsk(s, one, http.MethodGet, address)
+				page, err := tryTask(s, one, http.MethodGet, address)
 				if err == nil && cacheStatus(page) != "MISS" {
 					err = fmt.Errorf("cache %q", cacheStatus(page))
 				}
@@ -424,7 +424,7 @@ func TestPageCache(t *testing.T) {
 		}
 		for _, one := range tasks {
 			dropped(one, path)
-			if page := ask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
+			if page := askTask(t, s, one, http.MethodGet, papersLink); cacheStatus(page) != "HIT" {
 				t.Errorf("%s: another page was dropped too: cache %q", one.Name, cacheStatus(page))
 			}
 		}
@@ -445,13 +445,13 @@ func TestPageCache(t *testing.T) {
 			if now := s.Container(t, one.Name+"-php"); now.State != "running" || now.Started == before.Started {
 				return fmt.Errorf("it is %s", now.State)
 			}
-			page, err := tryAsk(s, one, http.MethodGet, task.HealthURL)
+			page, err := tryTask(s, one, http.MethodGet, task.HealthURL)
 			if err == nil && page.Status != http.StatusOK {
 				err = fmt.Errorf("status %d", page.Status)
 			}
 			return err
 		})
-		if page := ask(t, s, one, http.MethodGet, path); cacheStatus(page) != "MISS" {
+		if page := askTask(t, s, one, http.MethodGet, path); cacheStatus(page) != "MISS" {
 			t.Errorf("after its start: status %d, cache %q", page.Status, cacheStatus(page))
 		}
 		warm(t, s, one, path)
@@ -464,14 +464,14 @@ func TestPageCache(t *testing.T) {
 		for _, one := range tasks {
 			for _, address := range []string{"/", path} {
 				site.Eventually(t, cachePatience, "the change reaches "+one.Name, func() error {
-					page, err := tryAsk(s, one, http.MethodGet, address)
+					page, err := tryTask(s, one, http.MethodGet, address)
 					if err == nil && !mark.MatchString(page.Body) {
 						err = fmt.Errorf("cache %q", cacheStatus(page))
 					}
 					return err
 				})
 				for range 3 {
-					page := ask(t, s, one, http.MethodGet, address)
+					page := askTask(t, s, one, http.MethodGet, address)
 					cookie, found := page.Header.Get("Set-Cookie"), mark.FindStringSubmatch(page.Body)
 					if cacheStatus(page) != "MISS" || found == nil || !strings.HasPrefix(cookie, "PHPSESSID="+found[1]) {
 						t.Fatalf("%s: %s: cache %q, cookie %q, mark %q", one.Name, address, cacheStatus(page), cookie, found)
