@@ -28,8 +28,8 @@ func RoomForChildren(memory, upload int64) int {
 	return int((memory - opcache - overhead - upload) / childSize)
 }
 
-// extraConnections of a task: the child that answers /-/site, and cron's.
-const extraConnections = 2
+// extraConnections of a task: the child that answers /-/site, cron's, and the one that waits for changes.
+const extraConnections = 3
 
 // adminConnections are kept for people, jobs and checks.
 const adminConnections = 10
