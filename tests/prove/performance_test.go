@@ -25,6 +25,7 @@ type Figure = performance.Figure
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	removeShares()
 	if err := site.Sweep(); err != nil {
 		fmt.Fprintln(os.Stderr, "sweep:", err)
 		code = 1
@@ -76,6 +77,7 @@ func TestPerformance(t *testing.T) {
 
 	figures = append(figures, imageFigures(t)...)
 	figures = append(figures, sizes(t, warm)...)
+	figures = append(figures, shareFigures(t)...)
 	if err := performance.Write(root, figures); err != nil {
 		t.Fatal(err)
 	}
