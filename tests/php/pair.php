@@ -112,10 +112,12 @@ function caught_up(): bool {
 /** The replica has nothing left to do, and says so: whole seconds are cut off from clocks that go on. */
 function settle(): void {
 	caught_up();
+	$zero = 0;
 	eventually(
-		static function (): bool {
+		static function () use ( &$zero ): bool {
 			$status = admin( 'replica' )->query( 'SHOW REPLICA STATUS' )->fetch_assoc();
-			return '0' === ( $status['Seconds_Behind_Source'] ?? $status['Seconds_Behind_Master'] ?? null );
+			$zero   = '0' === ( $status['Seconds_Behind_Source'] ?? $status['Seconds_Behind_Master'] ?? null ) ? $zero + 1 : 0;
+			return $zero >= 3;
 		}
 	);
 }
