@@ -17,7 +17,8 @@ use Platen\ValkeyConnection;
 
 /** A request of the task: a new cache, on the real server or on one that is not there. */
 function request( array $where = array() ): ObjectCache {
-	return new ObjectCache( new ValkeyConnection( $where + Config::values()['objects'] ), '' );
+	// A page's time-outs are for servers that answer not at all; the real one may be slow here.
+	return new ObjectCache( new ValkeyConnection( $where + Config::values()['objects'], array() === $where ? 20.0 : null ), '' );
 }
 
 /** The pause after a failure is over, without waiting for it. */

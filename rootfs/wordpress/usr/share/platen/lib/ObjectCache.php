@@ -29,7 +29,10 @@ require_once __DIR__ . '/Freshness.php';
  * also under a value that somebody else stored since, which carries the number on ('V…') – unless
  * TOMBSTONE seconds are over, and a request older than FILLS seconds fills nothing. A request's own
  * deletions do not stop it, but carry the number of the last foreign one. Nor does a request fill
- * anything that met the server only in its middle.
+ * anything that met the server only in its middle, or under whose eyes the epochs changed; what it
+ * sets is deleted then, since it may also be the news. Deletions and sets that name an epoch which
+ * is over are refused by the server and sent again under the new one. flush() and flush_runtime()
+ * begin a request anew: what it read from the database before them it must not store after them.
  *
  * **No lost update of options.** `alloptions` is one value for hundreds of options, which two
  * writers would take turns to overwrite, and so is `notoptions`; of two writers of one option the
@@ -165,6 +168,7 @@ final class ObjectCache {
 			if there and mode == 'add' or not there and mode == 'replace' then
 				out[i] = 0
 			elseif last and known ~= '' and tonumber(last) > tonumber(known) then
+				if there and mode ~= 'add' then bury(key, tick(), me, ttl) end
 				out[i] = -1
 			elseif lags then
 				if there then bury(key, tick(), me, ttl) end
@@ -201,14 +205,14 @@ final class ObjectCache {
 		return new
 		LUA;
 
-	/** Adds ARGV[4] to an integer without losing its time to live; nil: absent, '?': not an integer. */
+	/** Adds ARGV[4] to an integer without losing its time to live; nil: absent, '?': not an integer. Answers with text: a script's own numbers have 53 bits. */
 	private const ADD_OFFSET = self::CURRENT . <<<'LUA'
 		local v = redis.call('GET', KEYS[2])
 		if not v or string.sub(v, 1, 1) == 'T' then return nil end
 		if not string.match(v, '^%-?%d+$') then return '?' end
 		local n = redis.call('INCRBY', KEYS[2], ARGV[4])
-		if n < 0 then redis.call('SET', KEYS[2], '0', 'KEEPTTL'); n = 0 end
-		return n
+		if n < 0 then redis.call('SET', KEYS[2], '0', 'KEEPTTL') end
+		return redis.call('GET', KEYS[2])
 		LUA;
 
 	/** Replaces exactly this content, keeping its time to live. */
@@ -347,7 +351,11 @@ final class ObjectCache {
 		if ( array() !== $ask ) {
 			$this->fetch( $ask, (bool) $force );
 		}
-		foreach ( $ids as $key => $id ) {
+		foreach ( $keys as $key ) {
+			$id = $ids[ $key ] ?? null;
+			if ( null === $id ) {
+				continue;
+			}
 			if ( array_key_exists( $id, $this->copies ) ) {
 				$values[ $key ] = self::copy( $this->copies[ $id ] );
 				++$this->cache_hits;
@@ -367,9 +375,10 @@ final class ObjectCache {
 	public function delete_multiple( array $keys, $group = '' ): array {
 		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
 
-		$done = $ids = array();
+		$done = $ids = $twice = array();
 		foreach ( $keys as $key ) {
-			$done[ $key ] = false;
+			$twice[ $key ] = isset( $done[ $key ] ); // what was deleted already is not there
+			$done[ $key ]  = false;
 			if ( $this->valid( $key ) ) {
 				$ids[ $key ]  = $id = $prefix . $key;
 				$done[ $key ] = array_key_exists( $id, $this->copies );
@@ -379,7 +388,7 @@ final class ObjectCache {
 		if ( array() !== $ids && $persists ) {
 			$answers = $this->bury( array_values( $ids ) ) ?? array();
 			foreach ( array_keys( $ids ) as $i => $key ) {
-				$done[ $key ] = $done[ $key ] || 1 === ( $answers[ $i ] ?? 0 );
+				$done[ $key ] = ! $twice[ $key ] && ( $done[ $key ] || 1 === ( $answers[ $i ] ?? 0 ) );
 			}
 		}
 		return $done;
@@ -706,26 +715,34 @@ final class ObjectCache {
 		return $done;
 	}
 
-	/** @return array<string, int>|string by id, of those that this request may store; 'stale': see CURRENT */
+	/**
+	 * A request that may not fill adds nothing, and what it sets it deletes: that may be what the
+	 * database says since a moment ago, or what it said before.
+	 *
+	 * @return array<string, int>|string by id, of those that were sent; 'stale': see CURRENT
+	 */
 	private function send( \Redis $redis, array $data, string $prefix, string $name, int $expire, string $mode ): array|string {
-		$may       = $this->may_fill();
+		$alone = isset( self::ALONE[ $name ] );
+		$may   = $alone || $this->may_fill();
+
 		$arguments = $names = $ids = array();
 		foreach ( $data as $key => $value ) {
-			$id    = $prefix . $key;
-			$known = 'replace' === $mode || isset( self::ALONE[ $name ] ) ? null
+			$ids[]       = $id = $prefix . $key;
+			$names[]     = $this->name( $id );
+			$known       = 'replace' === $mode || $alone ? null
 				: $this->missed[ $id ] ?? ( 'add' === $mode && isset( self::ROWS[ $name ] ) ? (int) $this->clock : null );
-			if ( null === $known || $may || 'fill' === $mode ) {
-				$ids[] = $id;
-				array_push( $names, $this->name( $id ) );
-				array_push( $arguments, self::encode( $value ), (string) $known );
-			}
+			$arguments[] = self::encode( $value );
+			$arguments[] = (string) $known;
 		}
-		if ( array() === $ids ) {
+		if ( ! $may && 'add' === $mode ) {
 			return array();
 		}
-		if ( 'fill' === $mode && ! $may ) { // the epochs changed just now
+		if ( ! $may ) {
 			$answers = self::script( $redis, self::DELETE, array( self::EPOCHS, ...$names ), array( ...$this->current( $ids[0] ), $this->me, self::TOMBSTONE ) );
-			return is_array( $answers ) ? array_fill_keys( $ids, 1 ) : (string) $answers;
+			if ( ! is_array( $answers ) ) {
+				return (string) $answers;
+			}
+			return 'replace' === $mode ? array_combine( $ids, $answers ) : array_fill_keys( $ids, 1 );
 		}
 		$answers = self::script(
 			$redis,
@@ -809,8 +826,11 @@ final class ObjectCache {
 				$name = $this->name( $id );
 				for ( $tries = 0; $tries < 1000; $tries++ ) {
 					$n = self::script( $redis, self::ADD_OFFSET, array( self::EPOCHS, $name ), array( ...$this->current( $id ), $offset ) );
-					if ( is_int( $n ) || 'stale' === $n ) {
+					if ( 'stale' === $n ) {
 						return $n;
+					}
+					if ( is_string( $n ) && '?' !== $n ) {
+						return (int) $n;
 					}
 					if ( false === $n && null === $redis->getLastError() ) {
 						return false;

@@ -38,9 +38,9 @@ final class Prefetch {
 		}
 	}
 
-	/** The list for the page that this request asks for; by the command line for none. */
+	/** The list for the page that this request asks for; null for what is no request. */
 	public static function ofRequest(): ?self {
-		if ( 'cli' === PHP_SAPI || ! isset( $_SERVER['REQUEST_METHOD'], $_SERVER['REQUEST_URI'] ) ) {
+		if ( ! isset( $_SERVER['REQUEST_METHOD'], $_SERVER['REQUEST_URI'] ) ) {
 			return null;
 		}
 		$who = '';
