@@ -269,6 +269,8 @@ final class ObjectCache {
 	private array $versions = array();
 	/** @var array<string, string|false> what was fetched ahead and not asked for yet */
 	private array $ahead = array();
+	/** @var array<string, true> ids of copies that the server has not: it is gone, or must not have them */
+	private array $own = array();
 	/** @var array<string, true> ids that were asked for */
 	private array $asked = array();
 	/** @var array<string, true> marks of tables that this request writes */
@@ -382,7 +384,7 @@ final class ObjectCache {
 			if ( $this->valid( $key ) ) {
 				$ids[ $key ]  = $id = $prefix . $key;
 				$done[ $key ] = array_key_exists( $id, $this->copies );
-				unset( $this->copies[ $id ] );
+				unset( $this->copies[ $id ], $this->own[ $id ] );
 			}
 		}
 		if ( array() !== $ids && $persists ) {
@@ -405,10 +407,14 @@ final class ObjectCache {
 		[ $prefix, $persists ] = $this->groups[ $group ] ?? $this->group( $group );
 		$id     = $prefix . $key;
 		$offset = (int) $offset;
-		$number = $persists ? $this->count( $id, $offset ) : null;
-		if ( null === $number ) { // not persistent, or no server: as WordPress' own does
+		$number = $persists && ! isset( $this->own[ $id ] ) ? $this->count( $id, $offset ) : null;
+		if ( null === $number ) { // not persistent, or not on the server: as WordPress' own does
 			if ( ! array_key_exists( $id, $this->copies ) ) {
 				return false;
+			}
+			if ( $persists ) {
+				$this->set( $key, self::sum( $this->copies[ $id ], $offset ), $group );
+				return $this->copies[ $id ];
 			}
 			return $this->copies[ $id ] = self::sum( $this->copies[ $id ], $offset );
 		}
@@ -434,7 +440,7 @@ final class ObjectCache {
 
 	/** Forgets what this request has seen; the server keeps it. A long job begins anew with it. */
 	public function flush_runtime(): bool {
-		$this->copies = $this->missed = $this->versions = $this->ahead = array();
+		$this->copies = $this->own = $this->missed = $this->versions = $this->ahead = array();
 		$this->epochs = $this->before = $this->clock = null;
 		$this->fills  = true;
 		$this->since  = hrtime( true );
@@ -444,7 +450,7 @@ final class ObjectCache {
 	/** Puts one group out of reach, for all tasks and blogs. */
 	public function flush_group( $group ): bool {
 		[ , $persists, $name ] = $this->groups[ $group ] ?? $this->group( $group );
-		foreach ( array( 'copies', 'missed', 'versions', 'ahead' ) as $kept ) {
+		foreach ( array( 'copies', 'own', 'missed', 'versions', 'ahead' ) as $kept ) {
 			foreach ( array_keys( $this->$kept ) as $id ) {
 				if ( str_starts_with( (string) $id, "$name:" ) ) {
 					unset( $this->$kept[ $id ] );
@@ -699,10 +705,10 @@ final class ObjectCache {
 			$answer = $answers[ $id ] ?? null;
 			unset( $this->missed[ $id ], $this->ahead[ $id ] );
 			$done[ $key ] = match ( $answer ) {
-				1, -2   => true,
-				0       => false,
-				-1      => 'add' !== $mode,
-				default => match ( $mode ) { // no server, or not for it: as within one request
+				1, 2, -2 => true,
+				0        => false,
+				-1       => 'add' !== $mode,
+				default  => match ( $mode ) { // no server, or not for it: as within one request
 					'add'     => ! $there,
 					'replace' => $there,
 					default   => true,
@@ -710,6 +716,11 @@ final class ObjectCache {
 			};
 			if ( $done[ $key ] || -1 === $answer ) { // what must not be shared is the request's own
 				$this->copies[ $id ] = self::copy( $value );
+				if ( $persists && 1 !== $answer ) {
+					$this->own[ $id ] = true;
+				} else {
+					unset( $this->own[ $id ] );
+				}
 			}
 		}
 		return $done;
@@ -742,7 +753,7 @@ final class ObjectCache {
 			if ( ! is_array( $answers ) ) {
 				return (string) $answers;
 			}
-			return 'replace' === $mode ? array_combine( $ids, $answers ) : array_fill_keys( $ids, 1 );
+			return 'replace' === $mode ? array_combine( $ids, $answers ) : array_fill_keys( $ids, 2 );
 		}
 		$answers = self::script(
 			$redis,
@@ -812,7 +823,7 @@ final class ObjectCache {
 		}
 		if ( is_string( $answer ) && self::decode( $answer, $value ) ) {
 			$this->copies[ $id ] = $value;
-			unset( $this->missed[ $id ] );
+			unset( $this->missed[ $id ], $this->own[ $id ] );
 		} else {
 			unset( $this->copies[ $id ] );
 			$this->missed[ $id ] = $n;
