@@ -14,17 +14,18 @@ if ( isset( $argv[1] ) ) {
 	foreach ( is_file( $argv[1] ) ? unserialize( file_get_contents( $argv[1] ) ) : array() as $key => $value ) {
 		apcu_store( $key, $value );
 	}
-	register_shutdown_function(
-		static function () use ( $argv ): void {
-			ob_end_clean();
-			$shared = array();
-			foreach ( new APCUIterator( '/^platen\./' ) as $entry ) {
-				$shared[ $entry['key'] ] = $entry['value'];
-			}
-			file_put_contents( $argv[1], serialize( $shared ) );
-			echo json_encode( array( 'trips' => $GLOBALS['wp_object_cache']->trips(), 'queries' => $GLOBALS['wpdb']->num_queries, 'bytes' => strlen( $GLOBALS['page'] ?? '' ) ) );
+	$end = static function () use ( $argv ): void {
+		while ( ob_get_level() > 0 ) {
+			ob_end_flush();
 		}
-	);
+		$shared = array();
+		foreach ( new APCUIterator( '/^platen\./' ) as $entry ) {
+			$shared[ $entry['key'] ] = $entry['value'];
+		}
+		file_put_contents( $argv[1], serialize( $shared ) );
+		fwrite( STDOUT, json_encode( array( 'trips' => $GLOBALS['wp_object_cache']->trips(), 'queries' => $GLOBALS['wpdb']->num_queries, 'bytes' => strlen( $GLOBALS['page'] ?? '' ) ) ) );
+	};
+	register_shutdown_function( static fn() => register_shutdown_function( $end ) ); // after WordPress'
 	ob_start( static function ( string $page ): string {
 		$GLOBALS['page'] = ( $GLOBALS['page'] ?? '' ) . $page;
 		return '';
@@ -39,10 +40,10 @@ require __DIR__ . '/object-cache-harness.php';
 function front( string $file ): array {
 	$process = proc_open( array( PHP_BINARY, '-d', 'apc.enable_cli=1', __FILE__, $file ), array( 1 => array( 'pipe', 'w' ) ), $pipes );
 	$out     = stream_get_contents( $pipes[1] );
-	proc_close( $process );
+	$code    = proc_close( $process );
 	$page = json_decode( $out, true );
 	if ( ! is_array( $page ) ) {
-		expect( 'a page', 'figures', $out );
+		expect( 'a page', 'figures', "$out (" . PHP_BINARY . " ended with $code)" );
 		exit( 1 );
 	}
 	return $page;
