@@ -22,11 +22,6 @@ func TestObjectCachePrefetch(t *testing.T) {
 	script(t, append(apcu, "/tests/object-cache-prefetch.php")...)
 }
 
-func TestObjectCacheTrips(t *testing.T) {
-	mustInstall(t)
-	script(t, "/tests/object-cache-trips.php")
-}
-
 // TestOptionsOfFourTasks is the issue's: 200 concurrent option updates over four tasks, no lost
 // update, no stale read. WordPress' own functions, each task a container.
 func TestOptionsOfFourTasks(t *testing.T) {
