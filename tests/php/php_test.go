@@ -105,8 +105,20 @@ func sql(t *testing.T, statements string) string {
 	return strings.TrimSpace(out)
 }
 
+// emptySite takes away what other tests have installed, and what caches know of it.
+func emptySite(t *testing.T) {
+	t.Helper()
+	sql(t, "DROP DATABASE wordpress; CREATE DATABASE wordpress CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci;")
+	out, err := shared.job("", "php", "-r", `foreach (["Config", "Freshness", "ValkeyConnection", "ObjectCache"] as $class) { require_once "/usr/share/platen/lib/$class.php"; }
+		(new Platen\ObjectCache(new Platen\ValkeyConnection(Platen\Config::values()["objects"]), ""))->flush();`)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // One lab, one database: the steps build on each other.
 func TestInstall(t *testing.T) {
+	emptySite(t)
 	// Two at once on an empty database: one installs, the other waits for it.
 	var reports [2]installed
 	var errs [2]error
