@@ -22,6 +22,7 @@ type pair struct {
 	lab    *lab
 	prefix string // of its containers' names, and of their names in the network
 	config task.Config
+	corpus string // folder for statements of WordPress; usually none
 }
 
 // mysqlImage is what scripts/need-mysql made of Debian's package.
@@ -143,7 +144,11 @@ func (p *pair) script(t *testing.T, args ...string) {
 		"--add-host=writer:127.0.0.1", "--add-host=reader:127.0.0.1",
 		"--tmpfs="+task.Private+":"+owner, "--tmpfs="+task.Shared+":"+owner, env(task.EnvTask, p.config),
 		"--tmpfs="+task.Content+":"+owner, "--volume="+p.lab.volume("jobs")+":"+task.Secrets+":ro",
-		"--volume="+p.lab.tests+":/tests:ro", p.lab.jobs, "php", "-d", "apc.enable_cli=1")
+		"--volume="+p.lab.tests+":/tests:ro")
+	if p.corpus != "" {
+		run = append(run, "--volume="+p.corpus+":/corpus")
+	}
+	run = append(run, p.lab.jobs, "php", "-d", "apc.enable_cli=1")
 	out, err := docker(nil, append(run, args...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -155,6 +160,10 @@ func (p *pair) script(t *testing.T, args ...string) {
 
 func TestSplitDatabaseOnMySQL(t *testing.T) {
 	p := newPair(t, "mysql", mysqlImage(t))
+	if p.corpus = os.Getenv("PLATEN_CORPUS"); p.corpus != "" { // a folder: make testdata/statements.sql anew in it
+		p.script(t, "/tests/split-web.php", "mysql", "corpus")
+		return
+	}
 	p.script(t, "/tests/split-web.php", "mysql")
 	p.script(t, "/tests/split-database.php", "mysql")
 }

@@ -25,6 +25,7 @@ final class Database {
 		while ( true ) {
 			try {
 				$this->link = self::open( $db, $db['writer'], $timeout, $timeout, MYSQLI_CLIENT_FOUND_ROWS );
+				$this->link->options( MYSQLI_OPT_INT_AND_FLOAT_NATIVE, 1 ); // as prepared statements answer
 				return;
 			} catch ( \mysqli_sql_exception $e ) {
 				if ( ! in_array( $e->getCode(), self::AWAY, true ) || microtime( true ) >= $until ) {
@@ -90,12 +91,20 @@ final class Database {
 	}
 
 	/**
-	 * Runs one statement with its values bound.
+	 * Runs one statement with its values bound. Without values it is not prepared: MySQL prepares no
+	 * START TRANSACTION.
 	 *
 	 * @param list<int|string> $values
 	 * @return list<array<string, mixed>>|int rows of a query, or how many rows a change matched
 	 */
 	public function run( string $sql, array $values = array() ): array|int {
+		if ( array() === $values ) {
+			$result = $this->link->query( $sql );
+			if ( false === $result ) {
+				throw new \mysqli_sql_exception( $this->link->error, $this->link->errno );
+			}
+			return $result instanceof \mysqli_result ? $result->fetch_all( MYSQLI_ASSOC ) : (int) $this->link->affected_rows;
+		}
 		$statement = $this->link->prepare( $sql );
 		if ( false === $statement ) {
 			throw new \mysqli_sql_exception( $this->link->error, $this->link->errno );
