@@ -75,6 +75,7 @@ $(LINT):
 .PHONY: test
 test: lint build engine ## everything: checks, unit tests with the race detector, real sites on Docker
 	@scripts/need-chromium
+	@scripts/need-mysql
 	PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -floor tests/floor.txt \
 		-- -race -timeout 15m $(UNIT) \
 		-- -timeout 15m ./cmd/platen \
@@ -87,6 +88,7 @@ test-unit: go ## the tests that need no engine
 .PHONY: test-e2e
 test-e2e: build engine ## the tests that run real sites; TEST=regexp selects
 	@scripts/need-chromium
+	@scripts/need-mysql
 	PLATEN_BIN=$(PLATEN) $(GO) run ./tools/gotests -- -timeout 20m -parallel 2 $(if $(TEST),-run '$(TEST)') ./tests/e2e/... ./tests/php/...
 
 .PHONY: test-aws
