@@ -161,6 +161,12 @@ func (o origin) String() string { return o.Scheme + "://" + o.Address() }
 
 const mebibyte = 1 << 20
 
+// What names a bucket, and keys in it.
+var (
+	bucketName  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	mediaPrefix = regexp.MustCompile(`^([A-Za-z0-9_-]+/)+$`)
+)
+
 // hostName is what may stand in a configuration file unquoted: net/url lets more through.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
 
@@ -194,6 +200,14 @@ func newView(config task.Config, secrets Secrets, host Host) (*view, error) {
 	} {
 		if n <= 0 {
 			fail("%s is %d: want more than 0", name, n)
+		}
+	}
+	if m := config.Media; m.Bucket != "" {
+		if !bucketName.MatchString(m.Bucket) || m.Region == "" || !mediaPrefix.MatchString(m.Prefix) {
+			fail("media: bucket %q, region %q, prefix %q: want a bucket's name, its region, and a prefix that ends with a slash", m.Bucket, m.Region, m.Prefix)
+		}
+		if at, err := url.Parse(m.Endpoint); m.Endpoint != "" && (err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "") {
+			fail("media.endpoint %q: want http[s]://HOST[:PORT], or nothing for AWS", m.Endpoint)
 		}
 	}
 	for _, cidr := range config.Trusted {
@@ -322,6 +336,12 @@ func wordpressConfig(config task.Config, secrets Secrets) ([]pair, error) {
 			{"host", mailHost}, {"port", mailPort}, {"from", config.Mail.From},
 			{"user", config.Mail.User}, {"password", secrets[task.SecretMail]}, {"tls", config.Mail.TLS},
 		}},
+		{"media", []pair{
+			{"bucket", config.Media.Bucket}, {"region", config.Media.Region},
+			{"prefix", config.Media.Prefix}, {"endpoint", config.Media.Endpoint},
+			{"credentials", credentials(secrets)},
+			{"key_id", secrets[task.SecretKeyID]}, {"key", secrets[task.SecretKey]},
+		}},
 		{"constants", constants},
 		{"site_token", secrets[task.SecretSiteToken]},
 		{"admin_password", secrets[task.SecretAdmin]},
@@ -329,6 +349,15 @@ func wordpressConfig(config task.Config, secrets Secrets) ([]pair, error) {
 		{"upload", config.PHP.Upload}, {"timeout", config.PHP.Timeout}, {"memory", config.PHP.Memory},
 	}
 	return values, errors.Join(errs...)
+}
+
+// credentials is where PHP asks for the keys of the task's role; empty where the task has none. The
+// keys themselves are in no file: they end after some hours, and PHP asks for the next.
+func credentials(secrets Secrets) string {
+	if secrets[task.SecretCredentials] == "" {
+		return ""
+	}
+	return task.CredentialsURL + secrets[task.SecretCredentials]
 }
 
 var constantName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

@@ -31,6 +31,7 @@ func exampleConfig() task.Config {
 		Database: task.Endpoint{Writer: "db:3306", Reader: "db:3307", Name: "wordpress", User: "wordpress"},
 		Sessions: task.Store{Address: "sessions:6379"},
 		Objects:  task.Store{Address: "objects:6380"},
+		Media:    task.Media{Bucket: "blog-local-media", Region: "eu-west-1", Prefix: "wp-content/uploads/"},
 		Mail:     task.Mail{Address: "mail:2525", From: "blog@example.com", TLS: "none"},
 		Drain:    5, Trusted: []string{"172.16.0.0/12", "fd00::/8"},
 	}
@@ -39,7 +40,7 @@ func exampleConfig() task.Config {
 func exampleSecrets() Secrets {
 	return Secrets{
 		task.SecretDatabase: `it's \ "secret"`, task.SecretSessions: "a&b c", task.SecretObjects: "o",
-		task.SecretSalt: "salt", task.SecretSiteToken: "token",
+		task.SecretSalt: "salt", task.SecretSiteToken: "token", task.SecretCredentials: "/v2/credentials/0123",
 	}
 }
 
@@ -141,6 +142,10 @@ func TestRenderRefusesWhatCouldBreakOut(t *testing.T) {
 		"host":           func(c *task.Config, _ Secrets) { c.URL = "http://a;b" },
 		"quoted host":    func(c *task.Config, _ Secrets) { c.URL = `http://a"b` },
 		"no scheme":      func(c *task.Config, _ Secrets) { c.URL = "localhost:8080" },
+		"bucket":         func(c *task.Config, _ Secrets) { c.Media.Bucket = "a/../b" },
+		"no region":      func(c *task.Config, _ Secrets) { c.Media.Region = "" },
+		"prefix":         func(c *task.Config, _ Secrets) { c.Media.Prefix = "wp-content/uploads" },
+		"endpoint":       func(c *task.Config, _ Secrets) { c.Media.Endpoint = "s3:9000" },
 		"trusted":        func(c *task.Config, _ Secrets) { c.Trusted = []string{"10.0.0.0/8; }"} },
 		"setting":        func(c *task.Config, _ Secrets) { c.PHP.Settings = map[string]string{"a": "x\nextension=evil"} },
 		"quoted setting": func(c *task.Config, _ Secrets) { c.PHP.Settings = map[string]string{"a": "it's"} },

@@ -20,6 +20,7 @@ const fpmGlob = "/usr/sbin/php-fpm*"
 var WebSecrets = []string{
 	task.SecretDatabase, task.SecretSessions, task.SecretObjects,
 	task.SecretSalt, task.SecretSiteToken, task.SecretMail,
+	task.SecretCredentials, task.SecretKeyID, task.SecretKey,
 }
 
 // Web is the init of the php container: it renders, points the share to the image's drop-ins,

@@ -45,6 +45,11 @@ const (
 	SecretSiteToken = "site_token" // opens /-/site
 	SecretAdmin     = "admin_password"
 	SecretMail      = "mail_password"
+	// Who the task is to AWS. ECS sets the first, a path at its own address, where the keys of the
+	// task's role are had for some hours; only a store that is not AWS' own is opened by the others.
+	SecretCredentials = "aws_container_credentials_relative_uri"
+	SecretKeyID       = "aws_access_key_id"
+	SecretKey         = "aws_secret_access_key"
 	FileCA          = "ca.pem"     // signs the certificates of database and caches
 	FileCert        = "server.pem" // a server's chain
 	FileKey         = "server.key"
@@ -63,6 +68,7 @@ type Config struct {
 	Database Endpoint `json:"database"`
 	Sessions Store    `json:"sessions"`
 	Objects  Store    `json:"objects"`
+	Media    Media    `json:"media"`
 	Mail     Mail     `json:"mail"`
 	Drain    int      `json:"drain"`             // seconds between 404 on /-/task and the end of php
 	Trusted  []string `json:"trusted,omitempty"` // CIDRs of the balancer, whose X-Forwarded-* hold
@@ -97,6 +103,18 @@ type Store struct {
 	Address string `json:"address"` // host:port
 	Cluster bool   `json:"cluster,omitempty"`
 }
+
+// Media is the bucket of uploaded media. Without a bucket they are on the share.
+type Media struct {
+	Bucket string `json:"bucket,omitempty"`
+	Region string `json:"region,omitempty"`
+	Prefix string `json:"prefix,omitempty"` // of every key: the path of uploads in URLs, with a slash at the end
+	// Endpoint is another store that speaks S3: http[s]://HOST[:PORT]. Empty is AWS' own.
+	Endpoint string `json:"endpoint,omitempty"`
+}
+
+// CredentialsURL is where ECS gives a task the keys of its role, followed by SecretCredentials.
+const CredentialsURL = "http://169.254.170.2"
 
 // Mail is the SMTP server. Address is never empty: without settings it is the catcher's.
 type Mail struct {

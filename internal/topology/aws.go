@@ -413,7 +413,7 @@ func (t Topology) taskVariables() (map[string]any, error) {
 	if err := json.Unmarshal(data, &told); err != nil {
 		return nil, fmt.Errorf("write what a task is told: %w", err)
 	}
-	for _, key := range []string{"site", "env", "release", "sessions", "objects"} {
+	for _, key := range []string{"site", "env", "release", "sessions", "objects", "media"} {
 		delete(told, key)
 	}
 	c := t.Web.Config

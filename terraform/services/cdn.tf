@@ -56,14 +56,16 @@ resource "aws_cloudfront_cache_policy" "assets" {
   }
 }
 
-# Media in the bucket have no Cache-Control of their own, and never change under their name.
+# The web task that put a file into the bucket said how long it holds: a year for media, which never
+# change under their name, minutes for what plugins write and tell apart by ?ver=. What somebody else
+# put there, and which says nothing, is kept a day.
 resource "aws_cloudfront_cache_policy" "media" {
   for_each = aws_cloudfront_origin_access_control.media
 
   name        = "${var.name}-media"
-  comment     = "Uploads: a month"
-  min_ttl     = 86400
-  default_ttl = 2592000
+  comment     = "Uploads: by their own Cache-Control"
+  min_ttl     = 0
+  default_ttl = 86400
   max_ttl     = 31536000
 
   parameters_in_cache_key_and_forwarded_to_origin {
@@ -77,7 +79,10 @@ resource "aws_cloudfront_cache_policy" "media" {
       header_behavior = "none"
     }
     query_strings_config {
-      query_string_behavior = "none"
+      query_string_behavior = "whitelist"
+      query_strings {
+        items = ["ver"]
+      }
     }
   }
 }
@@ -159,7 +164,7 @@ resource "aws_cloudfront_distribution" "site" {
   dynamic "ordered_cache_behavior" {
     for_each = aws_cloudfront_cache_policy.media
     content {
-      path_pattern           = "/wp-content/uploads/*"
+      path_pattern           = "/${local.uploads}*"
       target_origin_id       = "media"
       viewer_protocol_policy = "redirect-to-https"
       allowed_methods        = ["GET", "HEAD"]

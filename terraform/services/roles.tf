@@ -27,9 +27,11 @@ locals {
       Sid      = "Media"
       Effect   = "Allow"
       Action   = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
-      Resource = "${local.data.media.arn}/*" # any picture of this site's own bucket
+      Resource = "${local.data.media.arn}/${local.uploads}*" # any picture of this site
     },
     {
+      # Without a condition on the prefix: a question for one key names none, and S3 would answer
+      # 403, not 404, for a picture that is not there. The bucket has nothing else.
       Sid      = "MediaList"
       Effect   = "Allow"
       Action   = "s3:ListBucket"

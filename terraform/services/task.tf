@@ -7,6 +7,9 @@
 locals {
   mib = 1048576
 
+  # Keys in the bucket of media are the paths of their URLs.
+  uploads = "wp-content/uploads/"
+
   # PLATEN_TASK: the agent's contract (internal/task). No secret is in it.
   config = {
     site    = var.site
@@ -23,9 +26,11 @@ locals {
     }
     sessions = { address = local.data.sessions.address }
     objects  = { address = local.data.objects.address, cluster = true }
-    mail     = var.task.mail
-    drain    = var.task.drain
-    trusted  = var.task.trusted
+    # The role is the key: neither an address nor a secret is needed.
+    media   = { for key, value in { bucket = local.data.media.bucket, region = var.region, prefix = local.uploads } : key => value if local.data.media.bucket != "" }
+    mail    = var.task.mail
+    drain   = var.task.drain
+    trusted = var.task.trusted
   }
 
   # An unused secret has no version, and a task that names it would not start.

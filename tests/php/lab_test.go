@@ -27,6 +27,8 @@ type lab struct {
 	jobs   string // image
 	tests  string // this folder
 	config task.Config
+	// environment are further options of `docker run` for jobs: what a task has besides its config.
+	environment []string
 }
 
 // images brings a site up and returns the images that its members run: they are what is tested.
@@ -160,7 +162,8 @@ func (l *lab) job(stdin string, args ...string) (string, error) {
 	run := l.container("job-"+hex.EncodeToString(suffix[:]), "--rm", "--interactive", "--user="+fmt.Sprint(task.WebUID),
 		"--tmpfs="+task.Private+":"+owner, "--tmpfs="+task.Shared+":"+owner, env(task.EnvTask, l.config),
 		"--volume="+l.volume("jobs")+":"+task.Secrets+":ro", "--volume="+l.volume("content")+":"+task.Content+":nocopy",
-		"--volume="+l.tests+":/tests:ro", l.jobs)
+		"--volume="+l.tests+":/tests:ro")
+	run = append(append(run, l.environment...), l.jobs)
 	return docker(strings.NewReader(stdin), append(run, args...)...)
 }
 

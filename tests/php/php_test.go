@@ -17,7 +17,12 @@ import (
 // script runs a test script and fails with its lines. One that says nothing has tested nothing.
 func script(t *testing.T, args ...string) {
 	t.Helper()
-	out, err := shared.job("", append([]string{"php"}, args...)...)
+	shared.script(t, args...)
+}
+
+func (l *lab) script(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := l.job("", append([]string{"php"}, args...)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

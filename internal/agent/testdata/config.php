@@ -46,6 +46,15 @@ return [
 		'password' => '',
 		'tls' => 'none',
 	],
+	'media' => [
+		'bucket' => 'blog-local-media',
+		'region' => 'eu-west-1',
+		'prefix' => 'wp-content/uploads/',
+		'endpoint' => '',
+		'credentials' => 'http://169.254.170.2/v2/credentials/0123',
+		'key_id' => '',
+		'key' => '',
+	],
 	'constants' => [
 		'WP_DEBUG' => false,
 		'WP_MEMORY_LIMIT' => '256M',

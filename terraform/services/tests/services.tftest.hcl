@@ -278,8 +278,12 @@ run "prod" {
     error_message = "The domain does not lead to CloudFront with its firewall."
   }
   assert {
-    condition     = length(local.media_statements) == 3
-    error_message = "Tasks may not write media."
+    condition     = length(local.media_statements) == 3 && local.media_statements[0].Resource == "arn:aws:s3:::blog-media/wp-content/uploads/*"
+    error_message = "Tasks may not write media, or more than media."
+  }
+  assert {
+    condition     = jsondecode(output.config).media == { bucket = "blog-media", region = "eu-west-1", prefix = "wp-content/uploads/" }
+    error_message = "Tasks are not told of the bucket."
   }
 }
 
