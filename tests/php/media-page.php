@@ -32,7 +32,7 @@ expect( 'and asked the bucket nothing', array(), $calls );
 $id = get_post_thumbnail_id( get_queried_object_id() );
 wp_cache_flush();
 for ( $i = 0; $i < 3; $i++ ) {
-	( new Platen\Media( Platen\Config::values() ) )->register();
+	( new Platen\Media( Platen\Config::values() ) )->open();
 	wp_cache_flush_runtime();
 	clearstatcache();
 	expect( 'is the picture there', true, file_exists( get_attached_file( $id ) ) );

@@ -21,12 +21,18 @@ final class Media {
 		return self::$store ?? throw new \LogicException( 'media are not in a bucket' );
 	}
 
-	public function register(): void {
-		$media       = $this->config['media'];
-		$role        = new TaskRole( $media['credentials'], $media['key_id'], $media['key'] );
+	/** Opens the store of this request; of another one, in a process that lives on. Asks nobody yet. */
+	public function open(): void {
+		$media = $this->config['media'];
+		$role  = new TaskRole( $media['credentials'], $media['key_id'], $media['key'] );
+		self::$store?->close();
 		self::$store = new MediaStore( new S3( $media, $role, self::visitorWaits() ? 1 : 3 ), $media['prefix'], $this->config['upload'] );
 		MediaStream::register( self::$store );
-		register_shutdown_function( array( self::$store, 'close' ) );
+	}
+
+	public function register(): void {
+		$this->open();
+		register_shutdown_function( static fn() => self::$store->close() );
 
 		add_filter( 'upload_dir', array( $this, 'folder' ), PHP_INT_MAX );
 		add_filter( 'pre_wp_unique_filename_file_list', array( $this, 'similar' ), 10, 3 );

@@ -29,6 +29,8 @@ final class MediaStore {
 
 	/** @var array<string, array{size: int, time: int}|false> what this request knows, by path */
 	private array $known = array();
+	/** @var list<string> beginnings of paths of which this request knows all that there are */
+	private array $listed = array();
 	/** @var array<string, true> paths that were made a directory */
 	private array $folders = array();
 	/** @var array<string, string> staged files by path, the oldest first */
@@ -59,7 +61,7 @@ final class MediaStore {
 		if ( isset( $this->folders[ $path ] ) || self::ROOT === $path ) {
 			return true;
 		}
-		$known = $this->known[ $path ] ?? $this->remembered( $path );
+		$known = $this->known[ $path ] ?? $this->listedAsMissing( $path ) ?? $this->remembered( $path );
 		if ( null === $known ) {
 			if ( ! str_contains( basename( $path ), '.' ) ) {
 				return true;
@@ -163,6 +165,9 @@ final class MediaStore {
 				$this->known[ "$folder/$name" ] = $facts;
 			}
 		}
+		if ( '' !== $start ) {
+			$this->listed[] = "$folder/$start";
+		}
 		return $names;
 	}
 
@@ -262,6 +267,16 @@ final class MediaStore {
 			@unlink( $this->staged[ $path ] ); // phpcs:ignore WordPress.PHP.NoSilencedErrors
 			unset( $this->staged[ $path ] );
 		}
+	}
+
+	/** False when a list that had this path's place did not have the path. */
+	private function listedAsMissing( string $path ): ?bool {
+		foreach ( $this->listed as $start ) {
+			if ( str_starts_with( $path, $start ) && ! str_contains( substr( $path, strlen( $start ) ), '/' ) ) {
+				return false;
+			}
+		}
+		return null;
 	}
 
 	/** @return array{size: int, time: int}|false|string|null */

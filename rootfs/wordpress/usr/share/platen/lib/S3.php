@@ -23,7 +23,8 @@ final class S3 {
 	private const LONGEST  = 65536; // bytes of an error that are read
 
 	private ?\CurlHandle $curl = null; // keeps its connection from one request to the next
-	private float $down        = 0.0;  // until then the store rests
+	/** @var array{until: float, why: string}|null since all tries of a request failed */
+	private ?array $down = null;
 
 	/**
 	 * @param array{bucket: string, region: string, endpoint: string} $media
@@ -89,7 +90,8 @@ final class S3 {
 
 	/**
 	 * The objects whose keys begin with a prefix, page by page as they are asked for. With a
-	 * delimiter, what follows it is one entry, which ends with the delimiter.
+	 * delimiter, what follows it is one entry, which ends with the delimiter and comes after the
+	 * objects of its page.
 	 *
 	 * @return \Generator<string, array{size: int, time: int}>
 	 */
@@ -187,7 +189,7 @@ final class S3 {
 				$again = $e->isTransient() || 409 === $e->status; // two conditional requests met
 				if ( ! $again || $try >= $this->tries ) {
 					if ( $e->isTransient() ) {
-						$this->rest();
+						$this->rest( $e->getMessage() );
 					}
 					throw $e;
 				}
@@ -335,17 +337,22 @@ final class S3 {
 
 	/** Throws while the store rests. */
 	private function rests(): void {
-		$until = $this->down;
-		if ( $until <= microtime( true ) && self::shares() ) {
-			$until = (float) apcu_fetch( self::DOWN . $this->media['bucket'] );
+		$down = $this->down;
+		if ( null === $down && self::shares() ) {
+			$shared = apcu_fetch( self::DOWN . $this->media['bucket'] );
+			$down   = is_array( $shared ) ? $shared : null;
 		}
-		if ( $until > microtime( true ) ) {
-			throw new MediaException( "the bucket {$this->media['bucket']} did not answer a moment ago, so it was not asked. Try again in a minute" );
+		if ( null !== $down && $down['until'] > microtime( true ) ) {
+			throw new MediaException( "the bucket was not asked again: a moment ago it did not {$down['why']}" );
 		}
+		$this->down = null;
 	}
 
-	private function rest(): void {
-		$this->down = microtime( true ) + self::REST;
+	private function rest( string $why ): void {
+		$this->down = array(
+			'until' => microtime( true ) + self::REST,
+			'why'   => $why,
+		);
 		if ( self::shares() ) {
 			apcu_store( self::DOWN . $this->media['bucket'], $this->down, self::REST );
 		}

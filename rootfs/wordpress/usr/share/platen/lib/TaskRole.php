@@ -25,7 +25,7 @@ final class TaskRole {
 	public function current(): array {
 		if ( '' === $this->url ) {
 			if ( '' === $this->id || '' === $this->secret ) {
-				throw new MediaException( 'this task has no keys for the bucket: it has no task role. Run `platen up`, which makes the role and a task definition that names it' );
+				throw new MediaException( 'this task has no keys for the bucket: it has no task role. Run `platen up`, which makes the role and a task definition that names it', 401 );
 			}
 			return array(
 				'id'     => $this->id,
