@@ -50,9 +50,9 @@ const (
 	SecretCredentials = "aws_container_credentials_relative_uri"
 	SecretKeyID       = "aws_access_key_id"
 	SecretKey         = "aws_secret_access_key"
-	FileCA          = "ca.pem"     // signs the certificates of database and caches
-	FileCert        = "server.pem" // a server's chain
-	FileKey         = "server.key"
+	FileCA            = "ca.pem"     // signs the certificates of database and caches
+	FileCert          = "server.pem" // a server's chain
+	FileKey           = "server.key"
 )
 
 // Config is all that a web task or a job is told.
