@@ -44,7 +44,7 @@ $queries = array(
 	'since'        => array( 'date_query' => array( array( 'after' => '2022-05-05' ) ) ),
 	'search'       => array( 's' => 'über' ),
 	'search two'   => array( 's' => 'press ink' ),
-	'rating'       => array( 'meta_key' => 'rating', 'orderby' => 'meta_value_num', 'order' => 'DESC' ),
+	'rating'       => array( 'meta_key' => 'rating', 'orderby' => array( 'meta_value_num' => 'DESC', 'ID' => 'ASC' ) ),
 	'best'         => array( 'meta_query' => array( array( 'key' => 'rating', 'value' => 3, 'compare' => '>', 'type' => 'NUMERIC' ) ) ),
 	'unrated'      => array( 'meta_query' => array( array( 'key' => 'rating', 'compare' => 'NOT EXISTS' ) ) ),
 	'by title'     => array( 'orderby' => 'title', 'order' => 'ASC' ),

@@ -104,7 +104,7 @@ final class MediaStore {
 	/** A local file with the content, for this request and not to be changed; null when there is none. */
 	public function fetch( string $path ): ?string {
 		$path = self::clean( $path );
-		if ( isset( $this->staged[ $path ] ) ) {
+		if ( is_file( $this->staged[ $path ] ?? '' ) ) { // who gave it may have deleted it
 			return $this->staged[ $path ];
 		}
 		$content = function_exists( 'wp_cache_get' ) ? wp_cache_get( "content:$path", self::GROUP ) : false;
@@ -235,7 +235,10 @@ final class MediaStore {
 	public function close(): void {
 		foreach ( array_keys( $this->reserved ) as $path ) {
 			try {
-				$this->s3->delete( $this->key( $path ) );
+				// Not one that somebody else was given, and has written.
+				if ( 0 === ( $this->s3->head( $this->key( $path ) )['size'] ?? null ) ) {
+					$this->s3->delete( $this->key( $path ) );
+				}
 			} catch ( MediaException $e ) {
 				error_log( "platen: an unused name stays taken: {$e->getMessage()}" );
 			}
@@ -254,10 +257,10 @@ final class MediaStore {
 	private function stage( string $path, string $file ): void {
 		$this->unstage( $path );
 		$this->staged[ $path ] = $file;
-		$sum                   = array_sum( array_map( 'filesize', $this->staged ) );
+		$sum                   = array_sum( array_map( static fn( string $staged ): int => (int) @filesize( $staged ), $this->staged ) ); // phpcs:ignore WordPress.PHP.NoSilencedErrors
 		while ( $sum > $this->room && count( $this->staged ) > 1 ) {
 			$oldest = array_key_first( $this->staged );
-			$sum   -= (int) filesize( $this->staged[ $oldest ] );
+			$sum   -= (int) @filesize( $this->staged[ $oldest ] ); // phpcs:ignore WordPress.PHP.NoSilencedErrors
 			$this->unstage( $oldest );
 		}
 	}
