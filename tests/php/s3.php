@@ -100,7 +100,7 @@ $e = error( fn() => $s3->put( 'down', scratch( 'x' ) ) );
 expect( 'it says what failed and what to do', 'put down in the bucket lab-media: SlowDown Please reduce your request rate.. S3 cannot at the moment: try again in a minute', $e?->getMessage() );
 expect( 'after three tries', array( 'PUT 503', 'PUT 503', 'PUT 503' ), calls() );
 $e = error( fn() => $s3->head( 'list/b' ) );
-expect( 'then it rests', true, str_contains( $e?->getMessage() ?? '', 'not asked again: a moment ago it did not put down' ) );
+expect( 'then it rests', true, str_contains( $e?->getMessage() ?? '', 'not asked again after a moment ago: put down' ) );
 expect( 'also another process of the task', true, error( fn() => ( new S3( $media, $role ) )->head( 'list/b' ) ) instanceof MediaException );
 expect( 'and asks nobody', array(), calls() );
 $s3 = rested();

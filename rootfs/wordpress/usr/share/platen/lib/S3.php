@@ -343,7 +343,7 @@ final class S3 {
 			$down   = is_array( $shared ) ? $shared : null;
 		}
 		if ( null !== $down && $down['until'] > microtime( true ) ) {
-			throw new MediaException( "the bucket was not asked again: a moment ago it did not {$down['why']}" );
+			throw new MediaException( "the bucket was not asked again after a moment ago: {$down['why']}" );
 		}
 		$this->down = null;
 	}
