@@ -158,13 +158,18 @@ func (l *lab) wait(name, kind string) error {
 func (l *lab) job(stdin string, args ...string) (string, error) {
 	var suffix [4]byte
 	rand.Read(suffix[:]) //nolint:errcheck // never fails, says its documentation
+	return docker(strings.NewReader(stdin), append(l.jobContainer("job-"+hex.EncodeToString(suffix[:]), "--rm", "--interactive"), args...)...)
+}
+
+// jobContainer is the beginning of `docker run` of the jobs image's tool.
+func (l *lab) jobContainer(name string, options ...string) []string {
 	owner := fmt.Sprintf("uid=%d,gid=%d,mode=0700", task.WebUID, task.WebUID)
-	run := l.container("job-"+hex.EncodeToString(suffix[:]), "--rm", "--interactive", "--user="+fmt.Sprint(task.WebUID),
+	run := append(l.container(name, "--user="+fmt.Sprint(task.WebUID)), options...)
+	run = append(run,
 		"--tmpfs="+task.Private+":"+owner, "--tmpfs="+task.Shared+":"+owner, env(task.EnvTask, l.config),
 		"--volume="+l.volume("jobs")+":"+task.Secrets+":ro", "--volume="+l.volume("content")+":"+task.Content+":nocopy",
 		"--volume="+l.tests+":/tests:ro")
-	run = append(append(run, l.environment...), l.jobs)
-	return docker(strings.NewReader(stdin), append(run, args...)...)
+	return append(append(run, l.environment...), l.jobs)
 }
 
 // close removes all that the lab made, and nothing else.

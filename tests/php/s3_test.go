@@ -1,9 +1,13 @@
 package php_test
 
 import (
+	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"strings"
@@ -109,5 +113,61 @@ func TestMediaTwoAtOnce(t *testing.T) {
 		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != f.SHA256 {
 			t.Errorf("%s has other bytes: %d of them", f.File, len(data))
 		}
+	}
+}
+
+// A browser's upload, by HTTP: 60 MB go from PHP's own file into the bucket and never into memory.
+func TestMediaUploadByHTTP(t *testing.T) {
+	mustInstall(t)
+	store, endpoint := openBucket(t, keys)
+	name := "uploads"
+	run := withBucket(endpoint, keys).jobContainer(name, "--detach")
+	if _, err := docker(nil, append(run, "php", "-S", "0.0.0.0:8080", "/tests/media-upload.php")...); err != nil {
+		t.Fatal(err)
+	}
+	address, err := docker(nil, "inspect", "--format={{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", shared.name+"-"+name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	film := make([]byte, 60<<20)
+	rand.Read(film) //nolint:errcheck // never fails, says its documentation
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	part, err := w.CreateFormFile("film", "film.mp4")
+	if err == nil {
+		_, err = part.Write(film)
+	}
+	if err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	var body []byte
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		var response *http.Response
+		response, err = http.Post("http://"+strings.TrimSpace(address)+":8080/", w.FormDataContentType(), bytes.NewReader(form.Bytes()))
+		if err == nil {
+			body, err = io.ReadAll(response.Body)
+			response.Body.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	var made struct {
+		File, Error string
+		Memory      int64
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &made)
+	}
+	if err != nil || made.Error != "" {
+		logs, _ := docker(nil, "logs", "--tail=20", shared.name+"-"+name)
+		t.Fatalf("%v %s\n%s\n%s", err, made.Error, body, logs)
+	}
+	if data, header := store.Object(uploads + made.File); !bytes.Equal(data, film) || header.Get("Content-Type") != "video/mp4" {
+		t.Errorf("%s: %d bytes, %v", made.File, len(data), header)
+	}
+	if made.Memory > 16<<20 {
+		t.Errorf("the upload took %d bytes of memory", made.Memory)
 	}
 }
