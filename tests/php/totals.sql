@@ -1,4 +1,5 @@
 -- A site of 5,000 posts, the same each time: what differs from row to row is a checksum of its number.
+-- No two have the same date: which of equals comes first would be the database's whim.
 DELETE FROM wp_comments; DELETE FROM wp_commentmeta; DELETE FROM wp_posts; DELETE FROM wp_postmeta;
 DELETE FROM wp_term_relationships; DELETE FROM wp_term_taxonomy WHERE term_id <> 1; DELETE FROM wp_terms WHERE term_id <> 1;
 DELETE FROM wp_users WHERE ID > 1; DELETE FROM wp_usermeta WHERE user_id > 1;
@@ -21,7 +22,7 @@ INSERT INTO wp_posts (ID, post_author, post_date, post_date_gmt, post_modified, 
 		FROM seq_1_to_5000) AS made;
 INSERT INTO wp_posts (ID, post_author, post_date, post_date_gmt, post_modified, post_modified_gmt, post_title, post_name, post_content,
 		post_excerpt, to_ping, pinged, post_content_filtered, post_status, post_type, post_parent, menu_order, guid)
-	SELECT 7000 + seq, 1, '2020-01-01', '2020-01-01', '2020-01-01', '2020-01-01', CONCAT('Page ', seq), CONCAT('page-', seq), '', '', '', '', '',
+	SELECT 7000 + seq, 1, '2020-01-01' + INTERVAL seq DAY, '2020-01-01' + INTERVAL seq DAY, '2020-01-01' + INTERVAL seq DAY, '2020-01-01' + INTERVAL seq DAY, CONCAT('Page ', seq), CONCAT('page-', seq), '', '', '', '', '',
 		IF(seq % 11 = 0, 'draft', 'publish'), 'page', IF(seq > 20, 7001 + seq % 20, 0), seq % 7, '' FROM seq_1_to_120;
 INSERT INTO wp_postmeta (post_id, meta_key, meta_value) SELECT ID, 'rating', CRC32(CONCAT('m', ID)) % 6 FROM wp_posts WHERE post_type = 'post' AND ID % 3 = 0;
 
