@@ -23,12 +23,19 @@ final class ContentVersion {
 	/** Microseconds after which every task follows an announcement, with a margin. */
 	public const SPREAD = 800_000;
 
+	private static string $current = '';
+
+	/** The version of the share's files that this request began with; '' when none is known. */
+	public static function current(): string {
+		return self::$current;
+	}
+
 	/** Forgets compiled files of the share when another request announced a change. */
 	public static function follow( string $content, string $copy = self::COPY ): void {
 		if ( ! function_exists( 'apcu_enabled' ) || ! apcu_enabled() ) {
 			return;
 		}
-		$version = (string) @file_get_contents( $copy );
+		self::$current = $version = (string) @file_get_contents( $copy );
 		$process = 'platen.content.' . getmypid();
 		if ( apcu_fetch( $process ) === $version ) {
 			return;
