@@ -21,6 +21,8 @@ type Visitor struct {
 	site  *Site
 	http  *http.Client
 	nonce string // of the REST API, once logged in
+
+	header http.Header // sent with each request of Try
 }
 
 // Visitor comes through the edge, as everybody does.
@@ -68,6 +70,13 @@ func (v *Visitor) As(t testing.TB, task Task) *Visitor {
 	return other
 }
 
+// With returns the same visitor, who sends these headers too.
+func (v *Visitor) With(header http.Header) *Visitor {
+	other := *v
+	other.header = header
+	return &other
+}
+
 // Page is an answer whose body was read.
 type Page struct {
 	Status int
@@ -84,6 +93,9 @@ func (v *Visitor) Try(method, path, contentType string, body []byte) (Page, erro
 	request, err := http.NewRequest(method, target, bytes.NewReader(body))
 	if err != nil {
 		return Page{}, err
+	}
+	for name, values := range v.header {
+		request.Header[name] = values
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
