@@ -1,0 +1,526 @@
+//go:build prove
+
+package prove
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"platen/tests/e2e/site"
+	"platen/tests/prove/performance"
+	"platen/tests/prove/stock"
+)
+
+// dynamic is an address that no cache of pages answers: its parameter is nobody's.
+const dynamic = "/?prove=1"
+
+// TestWordPress measures a site of Platen's beside WordPress as Debian's packages configure it: the
+// same images, theme and content, in turns. CPU is what the containers' cgroups counted: the time on
+// a wall depends on what else the machine does.
+func TestWordPress(t *testing.T) {
+	s := site.New(t)
+	s.Configure(t, "web: {tasks: 1}")
+	s.Up(t)
+	fill(t, s)
+	debian := stock.Start(t, s)
+
+	var figures []Figure
+	figures = append(figures, frontPage(t, s, debian)...)
+	figures = append(figures, dashboard(t, s, debian), cachedPage(t, s))
+	figures = append(figures, queries(t, s)...)
+	figures = append(figures, deadCache(t, s)...)
+
+	s.Configure(t, "web: {tasks: 2}")
+	s.Up(t)
+	figures = append(figures, stampede(t, s), fresh(t, s))
+	for i := range figures {
+		figures[i].Name = performance.WordPress + figures[i].Name
+		t.Logf("%+v", figures[i])
+	}
+	if err := performance.Write(root, figures); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill gives the site the content that the stock site has too.
+func fill(t *testing.T, s *site.Site) {
+	t.Helper()
+	result, err := s.ExecInput(stock.Content, "exec", "--", "php")
+	if err != nil || result.Exit != 0 || !strings.Contains(result.Stdout, "ready 30\n") {
+		t.Fatalf("fill the site: exit %d, %v\n%s\n%s", result.Exit, err, result.Stdout, result.Stderr)
+	}
+}
+
+// visitor sends one request after the other over one connection.
+type visitor struct {
+	client    *http.Client
+	url, host string
+	header    http.Header
+}
+
+func newVisitor(t *testing.T, s *site.Site, address string, header http.Header) *visitor {
+	t.Helper()
+	transport := &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &visitor{
+		client: &http.Client{Transport: transport, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		url:    "http://" + address, host: strings.TrimPrefix(s.URL(), "http://"), header: header,
+	}
+}
+
+func (v *visitor) get(path string) (*http.Response, []byte, error) {
+	request, err := http.NewRequest(http.MethodGet, v.url+path, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	request.Host = v.host
+	for name, values := range v.header {
+		request.Header[name] = values
+	}
+	response, err := v.client.Do(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return response, body, err
+}
+
+func (v *visitor) must(t *testing.T, path string) (*http.Response, []byte) {
+	t.Helper()
+	response, body, err := v.get(path)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %v, %v\n%s", path, response, err, site.Excerpt(string(body)))
+	}
+	return response, body
+}
+
+// cpu is what the containers have used so far, in milliseconds, together.
+func cpu(t *testing.T, ids ...string) float64 {
+	t.Helper()
+	var total float64
+	for _, id := range ids {
+		answer, err := site.Engine(t).ContainerStats(context.Background(), id, client.ContainerStatsOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stats container.StatsResponse
+		err = json.NewDecoder(answer.Body).Decode(&stats)
+		answer.Body.Close()
+		if err != nil || stats.CPUStats.CPUUsage.TotalUsage == 0 {
+			t.Fatalf("the CPU of container %s: %v, %+v", id, err, stats.CPUStats)
+		}
+		total += float64(stats.CPUStats.CPUUsage.TotalUsage) / 1e6
+	}
+	return total
+}
+
+// side is one of two that are compared.
+type side struct {
+	visitor    *visitor
+	containers []string
+	values     []float64
+}
+
+const (
+	rounds = 9  // blocks of each side
+	block  = 30 // requests a block
+	warm   = 150
+)
+
+// compare asks both sides in turns and returns the ratio of their CPU a request, ours over stock's.
+func compare(t *testing.T, name, path string, goal float64, ours, other *side) Figure {
+	t.Helper()
+	for range warm { // JIT and caches
+		ours.visitor.must(t, path)
+		other.visitor.must(t, path)
+	}
+	var ratios []float64
+	for round := range rounds {
+		both := []*side{ours, other}
+		if round%2 == 1 {
+			slices.Reverse(both)
+		}
+		for _, one := range both {
+			before := cpu(t, one.containers...)
+			for range block {
+				one.visitor.must(t, path)
+			}
+			one.values = append(one.values, (cpu(t, one.containers...)-before)/block)
+		}
+		ratios = append(ratios, ours.values[round]/other.values[round])
+	}
+	figure := performance.Median(name, "ms", goal, ours.values...)
+	figure.Against = performance.Median("", "", 0, other.values...).Value
+	ratio := performance.Median("", "", 0, ratios...)
+	figure.Ratio, figure.Low, figure.High = ratio.Value, ratio.Low, ratio.High
+	return figure
+}
+
+func (s servers) side(t *testing.T, header, stockHeader http.Header, more ...string) (ours, other *side) {
+	t.Helper()
+	ids := func(names ...string) (ids []string) {
+		for _, name := range names {
+			ids = append(ids, s.site.Container(t, name).ID)
+		}
+		return ids
+	}
+	return &side{visitor: newVisitor(t, s.site, s.site.Tasks(t)[0].Address, header), containers: ids(append([]string{"web-1-php", "db-1", "objects-1"}, more...)...)},
+		&side{visitor: newVisitor(t, s.site, s.stock.Address, stockHeader), containers: []string{s.stock.PHP, s.stock.DB}}
+}
+
+type servers struct {
+	site  *site.Site
+	stock *stock.Site
+}
+
+func frontPage(t *testing.T, s *site.Site, debian *stock.Site) []Figure {
+	t.Helper()
+	all := servers{s, debian}
+	ours, other := all.side(t, nil, nil)
+	_, mine := ours.visitor.must(t, dynamic)
+	_, theirs := other.visitor.must(t, dynamic)
+	if string(mine) != string(theirs) {
+		t.Errorf("the front pages differ: %d and %d bytes", len(mine), len(theirs))
+	}
+	figures := []Figure{compare(t, "dynamic front page, CPU of php + database + cache", dynamic, 0.65, ours, other)}
+	ours, other = all.side(t, nil, nil, "endpoints")
+	return append(figures, compare(t, "the same with the endpoints' HAProxy", dynamic, 0, ours, other))
+}
+
+func dashboard(t *testing.T, s *site.Site, debian *stock.Site) Figure {
+	t.Helper()
+	all := servers{s, debian}
+	c := s.Credentials(t)
+	ours, other := all.side(t,
+		session(t, newVisitor(t, s, s.Tasks(t)[0].Address, nil), c.User, c.Password),
+		session(t, newVisitor(t, s, debian.Address, nil), "editor", stock.Password))
+	for _, one := range []*side{ours, other} {
+		if _, body := one.visitor.must(t, "/wp-admin/"); !strings.Contains(string(body), "dashboard-widgets") {
+			t.Fatalf("no dashboard:\n%s", site.Excerpt(string(body)))
+		}
+	}
+	return compare(t, "wp-admin's dashboard, CPU of php + database + cache", "/wp-admin/", 0.75, ours, other)
+}
+
+// session logs in and returns the cookies as a header.
+func session(t *testing.T, v *visitor, user, password string) http.Header {
+	t.Helper()
+	form := "log=" + user + "&pwd=" + password + "&wp-submit=Log+In&testcookie=1"
+	request, err := http.NewRequest(http.MethodPost, v.url+"/wp-login.php", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = v.host
+	request.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Cookie": {"wordpress_test_cookie=WP%20Cookie%20check"}}
+	response, err := v.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var cookies []string
+	for _, c := range response.Cookies() {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	if response.StatusCode != http.StatusFound || !strings.Contains(strings.Join(cookies, ";"), "wordpress_logged_in_") {
+		t.Fatalf("log in as %s: %s, cookies %v", user, response.Status, cookies)
+	}
+	return http.Header{"Cookie": {strings.Join(cookies, "; ")}}
+}
+
+// mustHit returns the front page of the page cache.
+func mustHit(t *testing.T, v *visitor) []byte {
+	t.Helper()
+	var page []byte
+	site.Eventually(t, time.Minute, "the page cache answers", func() error {
+		response, body := v.must(t, "/")
+		if got := response.Header.Get("X-Platen-Cache"); got != "HIT" {
+			return fmt.Errorf("X-Platen-Cache: %q", got)
+		}
+		page = body
+		return nil
+	})
+	return page
+}
+
+// cachedPage compares pages a second of the page cache with a static file of the same size.
+func cachedPage(t *testing.T, s *site.Site) Figure {
+	t.Helper()
+	address := s.Tasks(t)[0].Address
+	page := mustHit(t, newVisitor(t, s, address, nil))
+	result, err := s.ExecInput(fmt.Sprintf("<?php $d = '/usr/share/wordpress/wp-content/uploads'; @mkdir($d, 0755, true); file_put_contents($d . '/prove.txt', random_bytes(%d));", len(page)), "exec", "--", "php")
+	if err != nil || result.Exit != 0 {
+		t.Fatalf("make the static file: %v\n%s", err, result.Stderr)
+	}
+	second := func(path, cache string) float64 {
+		const clients = 4
+		var done atomic.Int64
+		begin := time.Now()
+		end := begin.Add(3 * time.Second)
+		var wg sync.WaitGroup
+		for range clients {
+			v := newVisitor(t, s, address, nil)
+			wg.Go(func() {
+				for time.Now().Before(end) {
+					response, body, err := v.get(path)
+					if err != nil || response.StatusCode != http.StatusOK || len(body) != len(page) ||
+						cache != "" && response.Header.Get("X-Platen-Cache") != cache {
+						t.Errorf("GET %s: %v, %v, %d bytes, want %d", path, response, err, len(body), len(page))
+						return
+					}
+					done.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		return float64(done.Load()) / time.Since(begin).Seconds()
+	}
+	var cached, static, ratios []float64
+	for range 5 {
+		cached = append(cached, second("/", "HIT"))
+		static = append(static, second("/wp-content/uploads/prove.txt", ""))
+		ratios = append(ratios, cached[len(cached)-1]/static[len(static)-1])
+	}
+	figure := performance.Median("a cached page beside a static file of its size", "req/s", 0.90, cached...)
+	figure.AtLeast, figure.Against = true, performance.Median("", "", 0, static...).Value
+	ratio := performance.Median("", "", 0, ratios...)
+	figure.Ratio, figure.Low, figure.High = ratio.Value, ratio.Low, ratio.High
+	return figure
+}
+
+var counted = regexp.MustCompile(`reader=(\d+) writer=(\d+)`)
+
+// queries asks the database drop-in what a page took, as an administrator's eye would.
+func queries(t *testing.T, s *site.Site) []Figure {
+	t.Helper()
+	token := siteToken(t, s)
+	v := newVisitor(t, s, s.Tasks(t)[0].Address, http.Header{"X-Platen-Token": {token}})
+	var readers, writers []float64
+	for i := range 10 {
+		response, _ := v.must(t, dynamic)
+		found := counted.FindStringSubmatch(response.Header.Get("X-Platen-Db"))
+		if found == nil {
+			t.Fatalf("no count of queries: X-Platen-DB: %q", response.Header.Get("X-Platen-Db"))
+		}
+		if i < 3 {
+			continue // fills the object cache
+		}
+		reader, _ := strconv.ParseFloat(found[1], 64)
+		writer, _ := strconv.ParseFloat(found[2], 64)
+		readers, writers = append(readers, reader), append(writers, writer)
+	}
+	few := performance.Median("queries to readers for a front page, object cache warm", "", 5, readers...)
+	none := performance.Median("queries to the writer for it", "", 0, writers...)
+	none.Exact = true
+	return []Figure{few, none}
+}
+
+func siteToken(t *testing.T, s *site.Site) string {
+	t.Helper()
+	result := s.Run(t, 0, "exec", "--", "php", "-r", "echo (require '/run/php/config.php')['site_token'];")
+	if token := strings.TrimSpace(result.Stdout); token != "" {
+		return token
+	}
+	t.Fatalf("the site has no token: %s", result.Stderr)
+	return ""
+}
+
+// deadCache stops the object cache in the middle of all and measures what visitors notice.
+func deadCache(t *testing.T, s *site.Site) []Figure {
+	t.Helper()
+	v := newVisitor(t, s, s.Tasks(t)[0].Address, nil)
+	took := func() float64 {
+		begin := time.Now()
+		v.must(t, dynamic)
+		return float64(time.Since(begin).Microseconds()) / 1000
+	}
+	id := s.Container(t, "objects-1").ID
+	docker := func(verb string) {
+		t.Helper()
+		if out, err := exec.Command("docker", verb, id).CombinedOutput(); err != nil {
+			t.Fatalf("docker %s: %v\n%s", verb, err, out)
+		}
+	}
+	var first, next, without []float64
+	for range 3 {
+		var before []float64
+		for range 10 {
+			before = append(before, took())
+		}
+		docker("pause")
+		first = append(first, took()-performance.Median("", "", 0, before...).Value)
+		// WordPress without its object cache asks the database: what this page takes is no time-out.
+		var after []float64
+		for range 20 {
+			after = append(after, took())
+		}
+		docker("unpause")
+		next = append(next, slices.Max(after))
+		without = append(without, performance.Median("", "", 0, after...).Value)
+		site.Eventually(t, time.Minute, "the object cache is used again", func() error {
+			if ms := took(); ms > 2*performance.Median("", "", 0, before...).Value {
+				return fmt.Errorf("%.0f ms a page", ms)
+			}
+			return nil
+		})
+	}
+	figure := performance.Median("the slowest page after it, beside the median of those", "ms", 0, next...)
+	figure.Against = performance.Median("", "", 0, without...).Value
+	figure.Ratio = figure.Value / figure.Against
+	return []Figure{performance.Median("object cache dead: what the first page takes longer", "ms", 100, first...), figure}
+}
+
+// renderCounter is a plugin that notes each rendering of the front page, by task.
+const renderCounter = `<?php
+/* Plugin Name: Counter */
+add_action( 'template_redirect', static function () {
+	if ( is_front_page() && empty( $_GET ) ) {
+		file_put_contents( WP_CONTENT_DIR . '/uploads/renders', gethostname() . "\n", FILE_APPEND | LOCK_EX );
+	}
+} );
+`
+
+// stampede sends a thousand visitors to each task at the moment when the front page is purged.
+func stampede(t *testing.T, s *site.Site) Figure {
+	t.Helper()
+	wordpress := func(script string) string {
+		t.Helper()
+		result, err := s.ExecInput("<?php define('DISABLE_WP_CRON', true); require '/usr/share/wordpress/wp-load.php';\n"+script, "exec", "--", "php")
+		if err != nil || result.Exit != 0 {
+			t.Fatalf("exit %d, %v\n%s", result.Exit, err, result.Stderr)
+		}
+		return result.Stdout
+	}
+	wordpress("@mkdir(WP_PLUGIN_DIR . '/counter'); file_put_contents(WP_PLUGIN_DIR . '/counter/counter.php', <<<'CODE'\n" + renderCounter +
+		"\nCODE\n); update_option('active_plugins', ['counter/counter.php']); Platen\\ContentVersion::announce(WP_CONTENT_DIR);")
+	tasks := s.Tasks(t)
+	var values []float64
+	for range 3 {
+		for _, task := range tasks {
+			mustHit(t, newVisitor(t, s, task.Address, nil))
+		}
+		wordpress("@unlink(WP_CONTENT_DIR . '/uploads/renders');")
+		editor := s.Visitor(t)
+		editor.Login(t, s.Credentials(t))
+		editor.REST(t, http.StatusCreated, http.MethodPost, "/wp/v2/posts", map[string]string{"title": "Stampede", "content": "Now.", "status": "publish"}, nil)
+		var wg sync.WaitGroup
+		for i := range 1000 * len(tasks) {
+			v := newVisitor(t, s, tasks[i%len(tasks)].Address, nil)
+			wg.Go(func() {
+				if response, _, err := v.get("/"); err != nil || response.StatusCode != http.StatusOK {
+					t.Errorf("a visitor of %d: %v, %v", 1000*len(tasks), response, err)
+				}
+				v.client.CloseIdleConnections()
+			})
+		}
+		wg.Wait()
+		renders := map[string]int{}
+		for line := range strings.Lines(wordpress("echo file_get_contents(WP_CONTENT_DIR . '/uploads/renders');")) {
+			renders[line]++
+		}
+		most := 0
+		for _, n := range renders {
+			most = max(most, n)
+		}
+		if most == 0 {
+			t.Fatal("nobody rendered the front page: nothing was purged, or the counter does not count")
+		}
+		values = append(values, float64(most))
+	}
+	return performance.Median("renders a task, 1,000 visitors when the front page expires", "", 1, values...)
+}
+
+// fresh publishes under continuous traffic and measures until no task shows the page before.
+func fresh(t *testing.T, s *site.Site) Figure {
+	t.Helper()
+	tasks := s.Tasks(t)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	pages := map[string]func(){} // looks at every page that anonymous visitors get
+	var look func(page string, at time.Time, task string)
+	for _, task := range tasks {
+		v := newVisitor(t, s, task.Address, nil)
+		pages[task.Name] = func() {
+			sent := time.Now()
+			_, body, err := v.get("/")
+			if err != nil {
+				t.Errorf("%s: %v", task.Name, err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if look != nil {
+				look(string(body), sent, task.Name)
+			}
+		}
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(2 * time.Millisecond):
+					pages[task.Name]()
+				}
+			}
+		})
+	}
+	defer wg.Wait()
+	defer close(stop)
+	editor := s.Visitor(t)
+	editor.Login(t, s.Credentials(t))
+	var values []float64
+	for i := range 11 {
+		title := fmt.Sprintf("Fresh from the press %d-%d", i, time.Now().UnixNano())
+		shown := map[string]time.Time{}
+		var stale time.Time // when the last page without the title was asked for
+		mu.Lock()
+		look = func(page string, sent time.Time, task string) {
+			if !strings.Contains(page, title) {
+				stale = sent
+			} else if shown[task].IsZero() {
+				shown[task] = time.Now()
+			}
+		}
+		mu.Unlock()
+		editor.REST(t, http.StatusCreated, http.MethodPost, "/wp/v2/posts", map[string]string{"title": title, "content": "Now.", "status": "publish"}, nil)
+		published := time.Now()
+		site.Eventually(t, time.Minute, "every task shows the post", func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(shown) < len(tasks) {
+				return fmt.Errorf("shown by %v", shown)
+			}
+			return nil
+		})
+		time.Sleep(2 * time.Second) // no task may fall back: the lag's bound and a second
+		mu.Lock()
+		last := published
+		for _, at := range shown {
+			if at.After(last) {
+				last = at
+			}
+		}
+		if stale.After(last) {
+			last = stale
+		}
+		values = append(values, float64(last.Sub(published).Microseconds())/1000)
+		mu.Unlock()
+	}
+	return performance.Median("publish until every task is fresh, under traffic", "ms", 250, values...)
+}
