@@ -33,8 +33,8 @@ final class RenderCache {
 
 	private const RESOLVER = array( 'core', 'blocks', 'theme' );
 
-	/** Everything but the user's global styles; null until known, '' when nothing may be kept. */
-	private ?string $base = null;
+	/** Everything but the user's global styles; '' when nothing may be kept. */
+	private string $base = '';
 	/** With the user's global styles. */
 	private string $key = '';
 	/** The stylesheet's entry while core works it out, else ''. */
@@ -56,6 +56,9 @@ final class RenderCache {
 
 	/** Gives WordPress the data of core, blocks and theme, and the settings. */
 	public function prime(): void {
+		if ( is_feed() || is_robots() || is_favicon() || is_trackback() ) {
+			return; // no page: they have no styles
+		}
 		$this->base = $this->base();
 		if ( '' === $this->base ) {
 			return;
