@@ -6,8 +6,8 @@ namespace Platen;
 /**
  * What WordPress works out of theme.json for every page anew, kept in the task's memory: the data
  * of core, blocks and theme (30 files of Twenty Twenty-Five are read for them), the settings and
- * the stylesheet that follow from them. A third of a page's CPU without queries, and one operation
- * on the share for each file.
+ * the stylesheet that follow from them. A quarter of a page's CPU without queries and caches
+ * (docs/decisions/0014), and one operation on the share for each file.
  *
  * Core keeps these for one request alone, since a plugin may change them by whatever it likes. So
  * nothing is kept where a plugin has a filter in the way, and everything that core's own code looks
