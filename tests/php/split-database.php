@@ -46,6 +46,7 @@ expect( 'the servers are there', array( true, true ), array( admin( 'primary' ) 
 sql( 'replica', 'SET GLOBAL read_only = 1' );
 sql(
 	'primary',
+	'DROP TABLE IF EXISTS wp_platen_changes', // of the site that pages were tested on
 	'CREATE TABLE wp_mark (id int PRIMARY KEY, v varchar(20))',
 	'CREATE TABLE wp_who (v varchar(20) PRIMARY KEY)',
 	'CREATE TABLE wp_other (v varchar(20) PRIMARY KEY)',

@@ -149,7 +149,7 @@ foreach ( array(
 	'search' => array( array( 'search' => 'printing' ) ),
 ) as $route => $variants ) {
 	foreach ( $variants as $i => $query ) {
-		foreach ( array( 0, 1 ) as $user ) {
+		foreach ( 'users' === $route ? array( 1 ) : array( 0, 1 ) as $user ) { // visitors are not told who writes here
 			foreach ( array( 1, 2 ) as $page ) {
 				$ask[ "rest $route $i page $page for $user" ] = static function () use ( $route, $query, $user, $page ): array {
 					wp_set_current_user( $user );
