@@ -117,7 +117,7 @@ func connections(t topology.Topology) string {
 	if class := topology.SmallestAurora((wanted*5 + 3) / 4); class != "" {
 		larger = "database.class " + class
 	}
-	sum := fmt.Sprintf("%s, × (%d php processes + 2) = %d database connections", replaced(t), children, wanted)
+	sum := fmt.Sprintf("%s, × (%d php processes + %d) = %d database connections", replaced(t), children, topology.ExtraConnections, wanted)
 	class := t.Database.Class
 	if class == topology.Serverless {
 		most := t.DatabaseConnections()

@@ -94,7 +94,7 @@ func TestCheckAWS(t *testing.T) {
 		{name: "cores that no host has", tasks: 1, count: 9, more: "    web: {tasks: 1, php: {cpu: 4}}", host: m7gLarge, says: []string{"4.10 cores", "(AWS, \"Amazon ECS task definition", "nearest: hosts.type with 5 vCPUs"}},
 		{name: "no interface", tasks: 1, count: 9, host: Host{Type: "x1.large", CPU: 2, Memory: 8 << 30, Interfaces: 1}, says: []string{"1 network interface", "nearest: hosts.type t4g.medium"}},
 		{name: "connections", tasks: 20, count: 20, class: "db.t3.small", host: m7gLarge,
-			says: []string{"which are 40 while", "= 200 database connections, more than 0.8 × 45", "max_connections of db.t3.small (AWS,", "nearest: web.tasks at most 3, or database.class db.r6g.large"}},
+			says: []string{"which are 40 while", "= 240 database connections, more than 0.8 × 45", "max_connections of db.t3.small (AWS,", "nearest: web.tasks at most 3, or database.class db.r6g.large"}},
 		{name: "connections of the largest serverless", tasks: 200, count: 100, class: "db.serverless", host: Host{Type: "m7g.16xlarge", CPU: 64, Memory: 256 << 30, Interfaces: 15},
 			more: "    web: {tasks: 1..200, php: {memory: 1200M}}", says: []string{"database connections, more than 0.8 × 6000", "(AWS, \"Maximum connections", "nearest: web.tasks at most"}},
 		{name: "a class that Aurora does not have", tasks: 2, count: 4, class: "db.m5.large", host: m7gLarge, says: []string{"db.m5.large is none that Aurora MySQL 3 has", "nearest: db.t4g.medium"}},

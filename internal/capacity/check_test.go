@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name: "connections", change: func(t *topology.Topology) { t.Database.MaxConnections = 15 },
-			reasons: []string{"may open 15 database connections (3 php processes each), more than 0.8 × max_connections 15"},
+			reasons: []string{"may open 18 database connections (3 php processes each), more than 0.8 × max_connections 15"},
 		},
 		{
 			name: "everything at once", file: "web: {php: {memory: 128M}}\n", limits: Limits{Memory: gib / 2},

@@ -18,8 +18,8 @@ func sums(t topology.Topology, l Limits) []string {
 			say("%s of %s memory: %s at rest + %s while a task is replaced or a job runs", Bytes(steady+peak), Bytes(l.Memory), Bytes(steady), Bytes(peak))
 		}
 		tasks := t.Web.Tasks.Max
-		say("%d of %d database connections: (%s + 1 while they are replaced) × (%d php processes + 2), and 0.8 × max_connections %d",
-			topology.ConnectionsWanted(tasks+1, children), t.Database.MaxConnections*4/5, webTasks(tasks), children, t.Database.MaxConnections)
+		say("%d of %d database connections: (%s + 1 while they are replaced) × (%d php processes + %d), and 0.8 × max_connections %d",
+			topology.ConnectionsWanted(tasks+1, children), t.Database.MaxConnections*4/5, webTasks(tasks), children, topology.ExtraConnections, t.Database.MaxConnections)
 		return all
 	}
 	standing := t.DeployingTasks()
@@ -31,8 +31,8 @@ func sums(t topology.Topology, l Limits) []string {
 			standing, h.room(count, job, web), replaced(t), count, h.Type, each, by, web)
 	}
 	there := t.DatabaseConnections()
-	say("%d of %d database connections: %d tasks × (%d php processes + 2), and 0.8 × %d of %s",
-		topology.ConnectionsWanted(standing, children), there*4/5, standing, children, there, t.Database.Class)
+	say("%d of %d database connections: %d tasks × (%d php processes + %d), and 0.8 × %d of %s",
+		topology.ConnectionsWanted(standing, children), there*4/5, standing, children, topology.ExtraConnections, there, t.Database.Class)
 	return all
 }
 

@@ -28,14 +28,14 @@ func RoomForChildren(memory, upload int64) int {
 	return int((memory - opcache - overhead - upload) / childSize)
 }
 
-// extraConnections of a task: the child that answers /-/site, cron's, and the one that waits for changes.
-const extraConnections = 3
+// ExtraConnections of a task are those of the child that answers /-/site, of cron's, and of the one that waits for changes.
+const ExtraConnections = 3
 
 // adminConnections are kept for people, jobs and checks.
 const adminConnections = 10
 
 // ConnectionsWanted is what so many web tasks may open at once.
-func ConnectionsWanted(tasks, children int) int { return tasks * (children + extraConnections) }
+func ConnectionsWanted(tasks, children int) int { return tasks * (children + ExtraConnections) }
 
 // Connections is max_connections of the database for so many web tasks: what they may open
 // is at most 0.8 of it (the share that AWS and we alarm at), and the admin margin comes on top.
