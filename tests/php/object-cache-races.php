@@ -249,6 +249,24 @@ foreach ( array( 'flush' => static fn() => request()->flush(), 'flush_group' => 
 	expect( "$how after a deletion that a reader did not see: it fills nothing", false, now( 'row', 'posts' ) );
 }
 
+// What cannot be serialized is the request's own, as with WordPress' own cache; nothing older takes its place.
+$writer = request();
+$writer->set( 'mixed', 'older', 'things' );
+$writer->set_multiple( array( 'mixed' => static fn() => 1, 'plain' => 'kept' ), 'things' );
+expect( 'a closure stays with its request', true, $writer->get( 'mixed', 'things' ) instanceof Closure );
+expect( 'and takes the older value away', false, now( 'mixed', 'things' ) );
+expect( 'the value beside it is stored', 'kept', now( 'plain', 'things' ) );
+expect( 'added alone it is no error', true, request()->add( 'closure', static fn() => 1, 'things' ) );
+
+// A lock is asked for, however long the request has run.
+$long = request();
+$long->get( 'anything', 'posts' );
+( new ReflectionProperty( ObjectCache::class, 'since' ) )->setValue( $long, hrtime( true ) - 3600 * 1_000_000_000 );
+request()->add( 'lock', 'mine', 'locks' );
+expect( 'another has the lock', false, $long->add( 'lock', 'yours', 'locks' ) );
+expect( 'this one nobody has', true, $long->add( 'other lock', 'yours', 'locks' ) );
+expect( 'now somebody has', false, request()->add( 'other lock', 'mine', 'locks' ) );
+
 // A script that the server does not know yet is sent.
 $raw->rawCommand( 'SCRIPT', 'FLUSH' );
 expect( 'scripts are sent again', true, request()->add( 'after', 1, 'posts' ) );

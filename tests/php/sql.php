@@ -22,6 +22,7 @@ foreach ( array(
 	"  \n\t(SELECT ID FROM `WP_Posts` WHERE 1=1) ; \n"                              => 'read wp_posts',
 	'SELECT a.ID FROM wp_posts AS a, wp_postmeta b LEFT JOIN wp_users ON (a.x = b.y), wp_options WHERE a.b = 1, c' => 'read wp_posts wp_postmeta wp_users wp_options',
 	'SELECT * FROM (wp_a a, wp_b) INNER JOIN (wp_c JOIN wp_d USING (id, z)) USING (id)' => 'read wp_a wp_b wp_c wp_d',
+	'SELECT ANY_VALUE(a), JSON_VALUE(b, "$.c") FROM wp_a PARTITION (p0, p1), wp_b' => 'read wp_a wp_b',
 	'SELECT * FROM wp_a USE INDEX (x, y), wp_b'                                    => 'read wp_a wp_b',
 	'SELECT * FROM wp_a a STRAIGHT_JOIN wp_b'                                      => 'read wp_a wp_b',
 	'SELECT * FROM wp_posts WHERE ID IN (SELECT post_id FROM wp_postmeta WHERE meta_key = "x")' => 'read wp_posts wp_postmeta',

@@ -42,7 +42,8 @@ func TestTotals(t *testing.T) {
 			}
 			for question, answer := range want {
 				if string(got[question]) != string(answer) {
-					t.Errorf("%s, pass %d: %s\n got   %.300s\n stock %.300s", when, i+1, question, got[question], answer)
+					at := differ(got[question], answer)
+					t.Errorf("%s, pass %d: %s, from byte %d on\n got   %.300s\n stock %.300s", when, i+1, question, at, got[question][at:], answer[at:])
 				}
 			}
 		}
@@ -65,4 +66,13 @@ func TestTotals(t *testing.T) {
 		t.Errorf("the changes change %d answers", differs)
 	}
 	compare("after changes", changed, ask("again"))
+}
+
+// differ is the place, a little earlier, from which on two texts differ.
+func differ(a, b []byte) int {
+	at := 0
+	for at < min(len(a), len(b)) && a[at] == b[at] {
+		at++
+	}
+	return max(0, at-60)
 }

@@ -20,6 +20,7 @@ final class Freshness {
 	/** @var array<string, true> */
 	private static array $written = array();
 	private static ?int $version  = null;
+	private static bool $old      = false;
 	/** @var list<callable(list<string>): void> */
 	private static array $listeners = array();
 
@@ -67,6 +68,16 @@ final class Freshness {
 		self::$version = min( $version, self::$version ?? $version );
 	}
 
+	/** Notes that something was read from a server that lags more than the bound, since no other was left. */
+	public static function old(): void {
+		self::$old = true;
+	}
+
+	/** Whether something was: nothing of this request may be kept anywhere. */
+	public static function isOld(): bool {
+		return self::$old;
+	}
+
 	/** The last change that all readers of this request have; null when nothing was read from one that may lag. */
 	public static function version(): ?int {
 		return self::$version;
@@ -87,5 +98,6 @@ final class Freshness {
 		self::$read    = array();
 		self::$written = array();
 		self::$version = null;
+		self::$old     = false;
 	}
 }

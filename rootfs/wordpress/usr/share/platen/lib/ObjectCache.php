@@ -68,8 +68,12 @@ final class ObjectCache {
 	/** Seconds that a deletion is remembered, and those in which a request may fill: shorter, for the clocks' sake. */
 	private const TOMBSTONE = 60;
 	private const FILLS     = 50;
-	/** Milliseconds after its writer's end from which every reader has a value. */
-	private const LAG = Freshness::LAG_BOUND + 1000;
+	/**
+	 * Milliseconds after its writer's end from which every reader has a value: the bound, and the age of
+	 * the measurement that says that a reader keeps to it (Replica: up to 2 s while another process asks,
+	 * and 1 s in the request).
+	 */
+	private const LAG = Freshness::LAG_BOUND + 3500;
 	/** Seconds that a writer by the command line may take; one on the web takes what the task was told. */
 	private const JOB = 3600;
 
@@ -265,6 +269,8 @@ final class ObjectCache {
 
 	/** @var array<string, int> id => number of the last deletion that was known when this request missed it */
 	private array $missed = array();
+	/** @var array<string, true> ids that the server could not be asked for */
+	private array $unasked = array();
 	/** @var array<string, string> id => head of the version that this request knows, of notoptions */
 	private array $versions = array();
 	/** @var array<string, string|false> what was fetched ahead and not asked for yet */
@@ -440,7 +446,7 @@ final class ObjectCache {
 
 	/** Forgets what this request has seen; the server keeps it. A long job begins anew with it. */
 	public function flush_runtime(): bool {
-		$this->copies = $this->own = $this->missed = $this->versions = $this->ahead = array();
+		$this->copies = $this->own = $this->missed = $this->unasked = $this->versions = $this->ahead = array();
 		$this->epochs = $this->before = $this->clock = null;
 		$this->fills  = true;
 		$this->since  = hrtime( true );
@@ -692,11 +698,11 @@ final class ObjectCache {
 		$answers = null;
 		if ( $persists && array() !== $data ) {
 			$this->begin();
-			$answers = $this->ask(
-				fn( \Redis $redis ) => $this->send( $redis, $data, $prefix, $name, $expire, $mode ),
-				// An addition that is lost leaves nothing old behind.
-				'add' !== $mode
-			);
+			// An addition that is lost leaves nothing old behind. Nor does what a request that writes no
+			// table sets after it could not ask: whoever made the server's entry old has lost a write himself.
+			$fills   = 'add' === $mode || ( array() === Freshness::writtenTables()
+				&& array() === array_filter( array_keys( $data ), fn( $key ) => ! isset( $this->unasked[ $prefix . $key ] ) ) );
+			$answers = $this->ask( fn( \Redis $redis ) => $this->send( $redis, $data, $prefix, $name, $expire, $mode ), ! $fills );
 		}
 		$done = array();
 		foreach ( $data as $key => $value ) {
@@ -734,16 +740,37 @@ final class ObjectCache {
 	 */
 	private function send( \Redis $redis, array $data, string $prefix, string $name, int $expire, string $mode ): array|string {
 		$alone = isset( self::ALONE[ $name ] );
-		$may   = $alone || $this->may_fill();
+		// An addition that nobody has looked for before, and that is no row of the database, is no fill: a
+		// lock, say, which must be asked for however long the request runs.
+		$lock = 'add' === $mode && ! isset( self::ROWS[ $name ] )
+			&& array() === array_filter( array_keys( $data ), fn( $key ) => isset( $this->missed[ $prefix . $key ] ) );
+		$may  = $alone || $lock || $this->may_fill();
 
-		$arguments = $names = $ids = array();
+		$arguments = $names = $ids = $unfit = array();
 		foreach ( $data as $key => $value ) {
-			$ids[]       = $id = $prefix . $key;
+			$id = $prefix . $key;
+			try {
+				$text = self::encode( $value );
+			} catch ( \Throwable $e ) { // a closure in it, say: WordPress' own cache takes that
+				error_log( "platen: object cache: $name:$key stays this request's: {$e->getMessage()}" );
+				$unfit[] = $id;
+				continue;
+			}
+			$ids[]       = $id;
 			$names[]     = $this->name( $id );
 			$known       = 'replace' === $mode || $alone ? null
 				: $this->missed[ $id ] ?? ( 'add' === $mode && isset( self::ROWS[ $name ] ) ? (int) $this->clock : null );
-			$arguments[] = self::encode( $value );
+			$arguments[] = $text;
 			$arguments[] = (string) $known;
+		}
+		if ( array() !== $unfit && 'add' !== $mode ) { // no older value in its place
+			$answers = self::script( $redis, self::DELETE, array( self::EPOCHS, ...array_map( $this->name( ... ), $unfit ) ), array( ...$this->current( $unfit[0] ), $this->me, self::TOMBSTONE ) );
+			if ( ! is_array( $answers ) ) {
+				return (string) $answers;
+			}
+		}
+		if ( array() === $ids ) {
+			return array();
 		}
 		if ( ! $may && 'add' === $mode ) {
 			return array();
@@ -787,7 +814,7 @@ final class ObjectCache {
 		$this->begin();
 		$ask = array();
 		foreach ( $ids as $id ) {
-			$this->asked[ $id ] = true;
+			null === $this->prefetch || $this->asked[ $id ] = true;
 			if ( ! $force && isset( $this->ahead[ $id ] ) ) {
 				$this->keep( $id, $this->ahead[ $id ] );
 			} else {
@@ -799,7 +826,11 @@ final class ObjectCache {
 			return;
 		}
 		$answers = $this->ask( fn( \Redis $redis ) => $redis->mGet( array_map( $this->name( ... ), $ask ) ), false );
-		foreach ( is_array( $answers ) ? $answers : array() as $i => $answer ) {
+		if ( ! is_array( $answers ) ) {
+			$this->unasked += array_fill_keys( $ask, true );
+			return;
+		}
+		foreach ( $answers as $i => $answer ) {
 			$this->keep( $ask[ $i ], $answer );
 		}
 	}
@@ -873,7 +904,7 @@ final class ObjectCache {
 
 	/** Whether what this request read from the database it read after what it knows of the server. */
 	private function may_fill(): bool {
-		return $this->fills && hrtime( true ) - $this->since < self::FILLS * 1e9;
+		return $this->fills && ! Freshness::isOld() && hrtime( true ) - $this->since < self::FILLS * 1e9;
 	}
 
 	/** Milliseconds since the request began, rounded up. */

@@ -106,7 +106,7 @@ final class PageCache {
 			|| ( defined( 'DONOTCACHEPAGE' ) && DONOTCACHEPAGE )
 			|| PHP_SESSION_ACTIVE === session_status() || '' !== (string) session_id()
 			|| is_user_logged_in() || is_search() || is_preview() || is_customize_preview() || is_trackback()
-			|| $this->written() || ! $this->headersAllow( $status ) ) {
+			|| Freshness::isOld() || $this->written() || ! $this->headersAllow( $status ) ) {
 			return 0;
 		}
 		/**

@@ -17,7 +17,7 @@ namespace Platen;
 final class Prefetch {
 
 	private const KEY    = 'platen.prefetch.';
-	private const SLOTS  = 256;
+	private const SLOTS  = 64;
 	private const LIMIT  = 400;   // entries of a list
 	private const LENGTH = 180;   // bytes of an entry's name
 	private const TTL    = 86400; // seconds

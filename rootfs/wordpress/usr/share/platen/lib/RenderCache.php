@@ -136,20 +136,24 @@ final class RenderCache {
 		foreach ( \WP_Block_Type_Registry::get_instance()->get_all_registered() as $name => $type ) {
 			$blocks[ $name ] = array( $type->supports, $type->selectors, $type->styles );
 		}
-		return self::digest(
-			array(
-				wp_get_wp_version(),
-				$this->config['release'],
-				ContentVersion::current(),
-				get_current_blog_id(),
-				get_stylesheet_directory(),
-				get_template_directory(),
-				determine_locale(),
-				$blocks,
-				\WP_Block_Styles_Registry::get_instance()->get_all_registered(),
-				$GLOBALS['_wp_theme_features'] ?? array(),
-			)
-		);
+		try {
+			return self::digest(
+				array(
+					wp_get_wp_version(),
+					$this->config['release'],
+					ContentVersion::current(),
+					get_current_blog_id(),
+					get_stylesheet_directory(),
+					get_template_directory(),
+					determine_locale(),
+					$blocks,
+					\WP_Block_Styles_Registry::get_instance()->get_all_registered(),
+					$GLOBALS['_wp_theme_features'] ?? array(),
+				)
+			);
+		} catch ( \Throwable ) { // a closure among what the theme supports: nothing tells two of them apart
+			return '';
+		}
 	}
 
 	/**
@@ -197,9 +201,9 @@ final class RenderCache {
 		return "platen.render.$what.$key";
 	}
 
-	/** Seconds that an entry lives. In an image no file changes: until memory is short. */
+	/** Seconds that an entry lives. In an image no file changes; what nobody asks for goes all the same. */
 	private function life(): int {
-		return 'shared' === $this->config['content'] ? self::LIFE : 0;
+		return 'shared' === $this->config['content'] ? self::LIFE : DAY_IN_SECONDS;
 	}
 
 	/**

@@ -24,6 +24,7 @@ final class SplitDatabase extends \wpdb {
 	private const PATIENCE_PAGE = 4.0;
 	private const PATIENCE_JOB  = 60.0;
 	private const PAUSE         = 1;    // seconds in which no visitor's page tries a server that was gone
+	private const AGAIN         = 5.0;  // seconds in which a page does not try again what it has found gone itself
 	private const IDLE          = 0.25; // seconds after which a connection is tried before it gets a write
 	private const AGE           = 60.0; // seconds that a reader's connection lasts, and up to half of it more
 
@@ -48,6 +49,10 @@ final class SplitDatabase extends \wpdb {
 	private bool $platen_answered    = false; // a server has answered in this process
 	private ?int $platen_lag         = null;  // of the reader's server, as last asked
 	private float $platen_lag_at     = 0.0;
+	private bool $platen_gave_up     = false; // the writer was looked for as long as this request may
+	private string $platen_why       = '';    // what the last try met
+	/** @var array{reader: float, writer: float} when this request could not open a link */
+	private array $platen_failed = array( 'reader' => 0.0, 'writer' => 0.0 );
 	private float $platen_told       = 0.0;   // when the cookie was set
 	/** @var array{reader: int, writer: int} */
 	private array $platen_count = array( 'reader' => 0, 'writer' => 0 );
@@ -243,6 +248,9 @@ final class SplitDatabase extends \wpdb {
 		}
 		if ( null !== $this->platen_lag ) {
 			Freshness::read( $statement->tables );
+			if ( $this->platen_lag > Freshness::LAG_BOUND ) {
+				Freshness::old(); // better than no page, but nothing of it is kept
+			}
 		}
 		$this->send( $link, $query, $statement );
 		$errno = mysqli_errno( $link->mysqli );
@@ -374,24 +382,24 @@ final class SplitDatabase extends \wpdb {
 		if ( null !== $this->platen_writer ) {
 			return $this->platen_writer;
 		}
-		if ( ! $wait || $this->platen_split ) {
-			if ( $this->isDown( 'writer' ) ) {
-				$this->last_error = "the database writer {$this->dbhost} is away";
-				return null;
-			}
-			$patience = 0.0;
-		} else {
-			$patience = $this->platen_patience;
+		$briefly = ! $wait || $this->platen_split;
+		// One statement of a request waits for the writer, not each: the next ones fail at once.
+		if ( ( $briefly && $this->isDown( 'writer' ) ) || ( ( $briefly || $this->platen_gave_up ) && $this->failedLately( 'writer' ) ) ) {
+			$this->last_error = "the database writer {$this->dbhost} is away" . ( '' === $this->platen_why ? '' : ": {$this->platen_why}" );
+			return null;
 		}
+		$patience = $briefly || $this->platen_gave_up ? 0.0 : $this->platen_patience;
 		$until  = microtime( true ) + $patience;
 		$denied = 0;
 		while ( true ) {
 			try {
-				$link = $this->open( $this->dbhost, null, null );
+				$link = $this->open( $this->dbhost, $this->platen_split ? self::ANSWER : null, null );
 				if ( ! $link->readOnly ) {
 					$this->up( 'writer' );
-					$this->last_error    = '';
-					$this->platen_writer = $link;
+					$this->last_error     = '';
+					$this->platen_gave_up = false;
+					$this->platen_writer  = $link;
+					$this->join( $link );
 					return $link;
 				}
 				$link->mysqli->close(); // a writer no longer: the name will lead to the new one
@@ -410,8 +418,22 @@ final class SplitDatabase extends \wpdb {
 			}
 			usleep( 250_000 );
 		}
+		$this->platen_gave_up = $wait || $this->platen_gave_up;
+		$this->platen_why     = $this->last_error;
 		$this->down( 'writer' );
 		return null;
+	}
+
+	/**
+	 * Lets go of the reader's link when the reader endpoint has led to the writer itself (a single
+	 * node, a cluster without readers): one connection a request is enough there.
+	 */
+	private function join( Link $writer ): void {
+		$reader = $this->platen_reader;
+		if ( null !== $reader && null === $this->platen_lag && $reader->server === $writer->server && $reader !== $this->platen_selected && $reader !== $this->platen_last ) {
+			$this->drop( $reader );
+			$this->platen_pinned = true;
+		}
 	}
 
 	/**
@@ -426,7 +448,7 @@ final class SplitDatabase extends \wpdb {
 			$link = null;
 		}
 		if ( null === $link ) {
-			if ( '' === $this->platen_reader_address || ( $this->isDown( 'reader' ) && ! $anyLag ) ) {
+			if ( '' === $this->platen_reader_address || ( $this->isDown( 'reader' ) && ! $anyLag ) || $this->failedLately( 'reader' ) ) {
 				return null;
 			}
 			try {
@@ -509,14 +531,21 @@ final class SplitDatabase extends \wpdb {
 		return function_exists( 'apcu_enabled' ) && apcu_enabled() && apcu_exists( "platen.db.down.$role" );
 	}
 
+	/** Whether this very request has just found the server gone. Jobs have the time to try again. */
+	private function failedLately( string $role ): bool {
+		return $this->platen_patience < self::PATIENCE_JOB && microtime( true ) - $this->platen_failed[ $role ] < self::AGAIN;
+	}
+
 	private function down( string $role ): void {
+		$this->platen_failed[ $role ] = microtime( true );
 		if ( function_exists( 'apcu_enabled' ) && apcu_enabled() ) {
 			apcu_store( "platen.db.down.$role", true, self::PAUSE );
 		}
 	}
 
 	private function up( string $role ): void {
-		$this->platen_answered = true;
+		$this->platen_answered        = true;
+		$this->platen_failed[ $role ] = 0.0;
 		if ( function_exists( 'apcu_enabled' ) && apcu_enabled() ) {
 			apcu_delete( "platen.db.down.$role" );
 		}

@@ -34,7 +34,7 @@ final class Sql {
 		format from_base64 from_days from_unixtime get_format greatest group_concat hex hour if ifnull inet_aton inet_ntoa
 		inet6_aton inet6_ntoa instr interval isnull json_array json_array_append json_array_insert json_arrayagg json_contains
 		json_contains_path json_depth json_extract json_insert json_keys json_length json_merge_patch json_merge_preserve
-		json_object json_objectagg json_quote json_remove json_replace json_search json_set json_type json_unquote json_valid
+		json_object json_objectagg json_quote json_remove json_replace json_search json_set json_type json_unquote json_valid json_value json_overlaps json_pretty any_value regexp_like grouping
 		lag last_day last_value lcase lead least left length ln localtime localtimestamp locate log log10 log2 lower lpad ltrim
 		makedate maketime max md5 microsecond mid min minute mod month monthname now nth_value ntile nullif oct octet_length ord
 		percent_rank period_add period_diff pi position pow power quarter quote radians rand rank regexp_instr regexp_replace
@@ -43,13 +43,13 @@ final class Sql {
 		sum sysdate tan time time_format time_to_sec timediff timestamp timestampadd timestampdiff to_base64 to_days to_seconds
 		trim truncate ucase unhex unix_timestamp upper utc_date utc_time utc_timestamp values var_pop var_samp variance week
 		weekday weekofyear weight_string year yearweek
-		st_distance_sphere st_x st_y st_contains st_within st_geomfromtext st_astext point';
+		st_distance st_intersects st_geomfromwkb mbrcontains st_distance_sphere st_x st_y st_contains st_within st_geomfromtext st_astext point';
 
 	// Words that a parenthesis may follow without being called.
 	private const GRAMMAR = 'all and any as between binary by case distinct distinctrow div else end except exists from
 		having in index intersect is join key like limit not of offset on or over regexp rlike select some straight_join then
 		union using when where xor escape against match row unsigned signed decimal dec numeric varchar nchar varbinary datetime
-		integer float double';
+		integer float double partition';
 
 	// In a SELECT these mean that it is more than one, or that another statement hides in it.
 	private const NEVER = 'alter analyze call create delete do drop execute flush grant handler insert install kill load
