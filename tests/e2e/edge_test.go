@@ -129,9 +129,10 @@ func TestQueriesEndWithTheDatabase(t *testing.T) {
 		close(ended)
 	}()
 	// Docker starts a container that was killed by `docker kill` no more: the database stays away,
-	// and pages say so one after the other, each before the next is asked.
+	// and pages say so one after the other, each before the next is asked: those of which the caches
+	// know nothing.
 	for i := range 3 {
-		if page, err := s.Visitor(t).Try(http.MethodGet, fmt.Sprintf("/?uncached=%d", i), "", nil); err != nil || page.Status != http.StatusInternalServerError {
+		if page, err := s.Visitor(t).Try(http.MethodGet, fmt.Sprintf("/?s=nowhere%d", i), "", nil); err != nil || page.Status != http.StatusInternalServerError {
 			t.Errorf("a page without a database: %d, %v", page.Status, err)
 		}
 	}

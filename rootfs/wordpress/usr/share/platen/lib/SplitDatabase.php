@@ -310,6 +310,9 @@ final class SplitDatabase extends \wpdb {
 			$this->drop( $link );
 			// A write that the server may have run is never repeated; one that it refused is, once.
 			if ( $retried || ! $free || ! ( $reads || ( $refused && Sql::WRITE === $statement->kind && $statement->atomic ) ) ) {
+				if ( $reads ) {
+					Freshness::old(); // a page that lacks this is kept nowhere
+				}
 				$this->last_error = $error . ( $lost && Sql::WRITE === $statement->kind ? ' (the connection to the database writer was lost: this change may or may not have been made)' : '' );
 				return;
 			}
@@ -517,13 +520,23 @@ final class SplitDatabase extends \wpdb {
 		}
 	}
 
-	/** Nobody can be asked, and nobody has answered: there is no page without a database. */
+	/**
+	 * Nobody can be asked. A visitor's page ends here as long as nothing of it has gone out: one that
+	 * lacks what could not be read is no page. Elsewhere WordPress ends a request that no server has
+	 * answered yet; later than that its code handles the error.
+	 */
 	private function end(): void {
-		if ( ! $this->platen_answered && ! did_action( 'template_redirect' ) && function_exists( 'dead_db' ) ) {
-			error_log( "platen: no database: {$this->last_error}" );
-			$this->error = '<h1>' . __( 'Error establishing a database connection' ) . '</h1>';
-			dead_db();
+		Freshness::old(); // what goes on all the same is kept nowhere
+		$goes_on = $this->platen_split ? headers_sent() : $this->platen_answered || did_action( 'template_redirect' );
+		if ( $goes_on || ! function_exists( 'dead_db' ) ) {
+			return;
 		}
+		error_log( "platen: no database: {$this->last_error}" );
+		while ( $this->platen_split && ob_get_level() > 0 && ob_end_clean() ) {
+			continue; // the beginning of the page
+		}
+		$this->error = '<h1>' . __( 'Error establishing a database connection' ) . '</h1>';
+		dead_db();
 	}
 
 	/** Whether another request of the task has just found the server gone. */
