@@ -89,14 +89,30 @@ func (c *complaints) tell(id, path string) error {
 		text = append(text[:maxComplaint], fmt.Sprintf("\n(cut after %d bytes)", maxComplaint)...)
 	}
 	for _, message := range messages(text) {
-		if message[0] == '{' && json.Valid([]byte(message)) {
-			c.log.write([]byte(message + "\n"))
+		if line := ownLine(id, message); line != nil {
+			c.log.write(line)
 			continue
 		}
 		level, message := childLevel(message)
 		c.log.line(level, "php", message, []Field{{"id", id}})
 	}
 	return nil
+}
+
+// ownLine returns a message as a line of the log when it is one that lib/SlowLog.php made for this
+// request, and nil otherwise: JSON that a plugin logs may claim to be another stream's line, or have
+// several lines.
+func ownLine(id, message string) []byte {
+	var keys map[string]any // not a struct, which would take "Stream" for "stream"
+	if message[0] != '{' || json.Unmarshal([]byte(message), &keys) != nil || keys["stream"] != "php" || keys["id"] != id {
+		return nil
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, []byte(message)); err != nil {
+		return nil
+	}
+	line.WriteByte('\n')
+	return line.Bytes()
 }
 
 // phpStamp begins a line of a file that PHP logs to: [25-Nov-2026 13:17:00 UTC]

@@ -69,6 +69,48 @@ func TestComplaintsCarryTheRequestsID(t *testing.T) {
 	}
 }
 
+// Only lines that the request's own slow log made are passed on as they are, and each is one line.
+func TestComplaintsOfJSON(t *testing.T) {
+	const id, stamp = "3f2a-0001", "[25-Nov-2026 13:17:00 UTC] "
+	for name, test := range map[string]struct{ message, want string }{
+		"our own": {
+			`{"level":"warning","stream":"php","message":"slow request","id":"3f2a-0001"}`,
+			`{"level":"warning","stream":"php","message":"slow request","id":"3f2a-0001"}`,
+		},
+		"of several lines": {
+			"{\n  \"stream\": \"php\",\n  \"message\": \"a plugin's\",\n  \"id\": \"3f2a-0001\"\n}",
+			`{"stream":"php","message":"a plugin's","id":"3f2a-0001"}`,
+		},
+		"another stream's":  {`{"stream":"access","id":"3f2a-0001"}`, ""},
+		"another request's": {`{"stream":"php","id":"3f2a-0002"}`, ""},
+		"a like name":       {`{"stream":"access","Stream":"php","id":"3f2a-0001"}`, ""},
+		"no line at all":    {"{\n  \"order\": 7\n}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			c := &complaints{dir: t.TempDir(), log: NewLog(&out)}
+			if err := os.WriteFile(filepath.Join(c.dir, takenFile+id), []byte(stamp+test.message+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c.collect()
+			got := out.String()
+			if test.want != "" {
+				if got != test.want+"\n" {
+					t.Errorf("logged %swant   %s", got, test.want)
+				}
+				return
+			}
+			var line struct{ Stream, Message, ID string }
+			if err := json.Unmarshal([]byte(got), &line); err != nil || strings.Count(got, "\n") != 1 {
+				t.Fatalf("%v: %s", err, got)
+			}
+			if line.Stream != "php" || line.Message != test.message || line.ID != id {
+				t.Errorf("logged %s", got)
+			}
+		})
+	}
+}
+
 func TestComplaintsAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	var out bytes.Buffer

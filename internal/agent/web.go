@@ -94,6 +94,14 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	// What php said last is worth the most. Twice: the first round only takes the files.
 	defer func() { said.collect(); said.collect() }()
 
+	// While requests are drained they still complain, and read plugins' code that changes.
+	serving, endServing := context.WithCancel(ctx)
+	defer endServing()
+	go said.run(serving)
+	if config.Content == "shared" {
+		go followContent(serving, contentVersion, contentVersionCopy, followEvery, log)
+	}
+
 	cron, endCron := context.WithCancel(ctx)
 	defer endCron()
 	go runCron(cron, everyMinute(cron), cronSocket, log)
@@ -102,10 +110,6 @@ func Web(ctx context.Context, stop <-chan os.Signal, log *Log) (int, error) {
 	minutes := newMinute(secrets, log)
 	minutes.cache = cache
 	go minutes.run(cron, samples.C, everyMinute(cron))
-	go said.run(cron)
-	if config.Content == "shared" {
-		go followContent(cron, contentVersion, contentVersionCopy, followEvery, log)
-	}
 	go func() {
 		at, _ := originOf(config.URL) // RenderTask has read it already
 		warm(cron, webSocket, at, log)
