@@ -164,6 +164,11 @@ expect( 'a file is no folder', true, is_file( "$root/2026/11/a.txt" ) && ! is_di
 expect( 'x where there is one', false, fopen( "$root/2026/11/a.txt", 'x' ) );
 expect( 'rename', true, rename( "$root/2026/11/a.txt", "$root/2026/11/b.txt" ) );
 expect( 'the old name is gone', false, file_exists( "$root/2026/11/a.txt" ) );
+expect( 'rename to itself, spelt otherwise', true, rename( "$root/2026/11/b.txt", "$root/2026//11/b.txt" ) );
+clearstatcache();
+expect( 'the file stays', 'hallo WEL', file_get_contents( "$root/2026/11/b.txt" ) );
+expect( 'in the bucket', 9, bucket( 'object', array( 'key' => 'wp-content/uploads/2026/11/b.txt' ) )['size'] ?? null );
+expect( 'rename of nothing to itself', false, rename( "$root/2026/11/a.txt", "$root/2026/11/a.txt" ) );
 expect( 'copy', true, copy( "$root/2026/11/b.txt", "$root/2026/11/c.d/e.txt" ) );
 expect( 'touch', true, touch( "$root/2026/11/f.lock" ) && file_exists( "$root/2026/11/f.lock" ) );
 $names = scandir( "$root/2026/11" );

@@ -61,6 +61,7 @@ func withBucket(endpoint string, creds aws.Credentials) *lab {
 func TestS3(t *testing.T) {
 	_, endpoint := openBucket(t, keys)
 	withBucket(endpoint, keys).script(t, "-d", "apc.enable_cli=1", "/tests/s3.php", endpoint)
+	withBucket(endpoint, keys).script(t, "-d", "apc.enable_cli=1", "-d", "sys_temp_dir=/dev/shm", "/tests/media-full.php", endpoint)
 }
 
 // The keys of a task's role, which have a token and an end.

@@ -50,6 +50,11 @@ final class MediaStore {
 		return self::ROOT === $path || str_starts_with( $path, self::ROOT . '/' );
 	}
 
+	/** Whether two paths are one file's, however they are spelt. Asks nobody. */
+	public static function areOne( string $one, string $other ): bool {
+		return self::clean( $one ) === self::clean( $other );
+	}
+
 	/**
 	 * Size and time of a file, true for a folder, null for nothing. Folders are not objects: whatever
 	 * has no dot in its name is one, unless it is known as a file.
@@ -110,7 +115,10 @@ final class MediaStore {
 		$content = function_exists( 'wp_cache_get' ) ? wp_cache_get( "content:$path", self::GROUP ) : false;
 		$file    = $this->temporary();
 		if ( is_string( $content ) ) {
-			file_put_contents( $file, $content );
+			if ( strlen( $content ) !== file_put_contents( $file, $content ) ) {
+				unlink( $file );
+				throw new MediaException( "read $path: no room for it in " . dirname( $file ), 507 );
+			}
 		} else {
 			try {
 				$facts = $this->s3->get( $this->key( $path ), $file );

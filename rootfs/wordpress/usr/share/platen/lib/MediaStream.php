@@ -55,7 +55,7 @@ final class MediaStream {
 				}
 				$this->work = self::$store->temporary();
 				if ( null !== $old ) {
-					copy( $old, $this->work );
+					$this->copyOf( $old );
 				}
 				$this->new   = 'x' === $kind;
 				$this->dirty = null === $old; // it is there once it was opened
@@ -196,10 +196,13 @@ final class MediaStream {
 		);
 	}
 
-	/** The new name is there before the old one goes. */
+	/** The new name is there before the old one goes; a file that is to be named as it is stays. */
 	public function rename( string $from, string $to ): bool {
 		return $this->attempt(
 			function () use ( $from, $to ): bool {
+				if ( MediaStore::areOne( $from, $to ) ) {
+					return null !== self::$store->stat( $from ) || $this->warn( "rename $from: there is no such file" );
+				}
 				$local = self::$store->fetch( $from );
 				if ( null === $local ) {
 					return $this->warn( "rename $from: there is no such file" );
@@ -262,6 +265,16 @@ final class MediaStream {
 			return $work();
 		} catch ( MediaException $e ) {
 			return $this->warn( $e->getMessage() );
+		}
+	}
+
+	/** Fills our own file with what is there already: half of it would replace the whole when it is closed. */
+	private function copyOf( string $old ): void {
+		$copied = copy( $old, $this->work );
+		clearstatcache( true, $this->work );
+		if ( ! $copied || filesize( $this->work ) !== filesize( $old ) ) {
+			unlink( $this->work );
+			throw new MediaException( "open $this->path to change it: no room for a copy in " . dirname( $this->work ), 507 );
 		}
 	}
 
