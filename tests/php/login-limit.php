@@ -28,23 +28,27 @@ function passed( int $attempts, callable $name, callable $address ): int {
 }
 
 $GLOBALS['site'] = 'test-' . bin2hex( random_bytes( 4 ) );
-$own             = static fn( int $i ): string => "10.0.0.$i";
 
-expect( 'one name from many addresses', 10, passed( 24, static fn() => 'Editor ', static fn( $i ) => "203.0.113.$i" ) );
+expect( 'one name from one address', 10, passed( 150, static fn() => 'Editor ', static fn() => '198.51.100.1' ) );
 $wait = task()->waits( 'editor', '198.51.100.1' );
 expect( 'and tells for how long', true, $wait > 0 && $wait <= LoginLimit::WINDOW );
 expect( 'however it is spelt', true, task()->waits( 'EDITOR', '198.51.100.1' ) > 0 );
+expect( 'the person comes in from elsewhere', 0, task()->waits( 'editor', '198.51.100.2' ) );
+expect( 'one name from many addresses', 90, passed( 120, static fn() => 'editor', static fn( $i ) => "203.0.113.$i" ) );
+expect( 'then from none', true, task()->waits( 'editor', '198.51.100.2' ) > 0 );
 expect( 'other names are free', 0, task()->waits( 'author', '198.51.100.1' ) );
 expect( 'on other sites too', 0, task( site: 'another' )->waits( 'editor', '198.51.100.1' ) );
 task()->succeeded( 'editor', '198.51.100.1' );
 expect( 'a success clears the name', 0, task()->waits( 'editor', '198.51.100.1' ) );
+expect( 'everywhere', 0, task()->waits( 'editor', '198.51.100.2' ) );
 
 expect( 'many names from one address', 30, passed( 40, static fn( $i ) => "name$i", static fn() => '198.51.100.7' ) );
 expect( 'whose neighbour is free', 0, task()->attempt( 'name', '198.51.100.8' ) );
 expect( 'many addresses of one IPv6 customer', 30, passed( 40, static fn( $i ) => "six$i", static fn( $i ) => sprintf( '2001:db8:1:2:%x::1', $i ) ) );
 expect( 'whose neighbour is free', 0, task()->attempt( 'name', '2001:db8:1:3::1' ) );
 expect( 'where everybody has one address', 60, passed( 60, static fn( $i ) => "own$i", static fn() => '172.18.0.1' ) );
-expect( 'a name is a name there too', 10, passed( 20, static fn() => 'owner', $own ) );
+expect( 'a name is a name there too', 10, passed( 20, static fn() => 'owner', static fn() => '10.0.0.1' ) );
+expect( 'from all addresses', 90, passed( 120, static fn() => 'owner', static fn( $i ) => '10.0.1.' . $i ) );
 
 // An office of people who know their passwords.
 $office = task();

@@ -4,9 +4,10 @@ declare( strict_types=1 );
 namespace Platen;
 
 /**
- * Bounds how often passwords may be guessed, counted over all tasks: by address and by the name
- * that is logged in with. An attempt is counted before its password is looked at, since making a
- * hash is what costs; a success takes the counter of its name back.
+ * Bounds how often passwords may be guessed, counted over all tasks: by address, by the name that
+ * is logged in with, and by both, so that one guesser does not keep a person out. A name is whoever
+ * WordPress knows by it. An attempt is counted before its password is looked at, since making a
+ * hash is what costs; one that is refused is not; a success takes the counters of its name back.
  *
  * The counters are in the object cache's store. There they may be evicted, which gives a guesser
  * another window; in the sessions' store, which never evicts, a guesser with many addresses could
@@ -17,34 +18,38 @@ final class LoginLimit {
 
 	public const WINDOW = 300; // seconds that an attempt counts, from the first one on
 
-	private const BY_NAME    = 10;
+	private const BY_BOTH    = 10;
+	private const BY_NAME    = 100;
 	private const BY_ADDRESS = 30;
 	// Behind Docker's gateway, or a proxy that is not known, all visitors have one address.
 	private const BY_OWN_NETWORK = 600;
 
 	// KEYS: counters. ARGV: milliseconds of the window, what to add (1, or 0 to look), the bound of
-	// each counter. Returns the milliseconds until the last counter that is over its bound ends.
+	// each counter. Returns the milliseconds until the last counter that is at its bound ends. Then
+	// none is added to: who is refused for his address must not use up what a name has.
 	private const SCRIPT = <<<'LUA'
 		local wait = 0
 		for i, key in ipairs(KEYS) do
-			local n = tonumber(redis.call('GET', key) or 0)
-			if ARGV[2] == '1' then
-				n = redis.call('INCR', key)
-				if n == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
-			else
-				n = n + 1
-			end
-			if n > tonumber(ARGV[i + 2]) then
+			if tonumber(redis.call('GET', key) or 0) >= tonumber(ARGV[i + 2]) then
 				wait = math.max(wait, redis.call('PTTL', key), 1)
+			end
+		end
+		if wait == 0 and ARGV[2] == '1' then
+			for _, key in ipairs(KEYS) do
+				if redis.call('INCR', key) == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
 			end
 		end
 		return wait
 		LUA;
 
+	// KEYS: the counter of the address, then those to forget.
 	private const SUCCESS = <<<'LUA'
-		redis.call('DEL', KEYS[1])
-		if tonumber(redis.call('GET', KEYS[2]) or 0) > 0 then redis.call('DECR', KEYS[2]) end
+		if tonumber(redis.call('GET', KEYS[1]) or 0) > 0 then redis.call('DECR', KEYS[1]) end
+		for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 		LUA;
+
+	/** @var array<string, string> who a name is, in this request */
+	private array $persons = array();
 
 	/** @param string $site keeps sites apart that share a server */
 	public function __construct( private readonly ValkeyConnection $store, private readonly string $site ) {
@@ -77,8 +82,7 @@ final class LoginLimit {
 	 * an office of many people has one. Does nothing when the server is gone.
 	 */
 	public function succeeded( string $name, string $address ): void {
-		$keys = array( $this->nameKey( $name ), $this->key( 'address', self::visitor( $address ) ) );
-		$this->store->run( static fn( \Redis $redis ) => $redis->eval( self::SUCCESS, $keys, 2 ), false );
+		$this->forget( $this->person( $name ), $address );
 	}
 
 	/** Whoever has guessed too often is not even shown what the form thinks. */
@@ -98,15 +102,13 @@ final class LoginLimit {
 
 	/** Action of core's: the right password. */
 	public function passed( string $name, mixed $user = null ): void {
-		$this->succeeded( $name, self::address() );
-		// He may have typed the other of the two that WordPress knows him by.
-		if ( $user instanceof \WP_User ) {
-			$this->store->run( fn( \Redis $redis ) => $redis->del( $this->nameKey( $user->user_email ) ), false );
-		}
+		$this->forget( $user instanceof \WP_User ? "user $user->ID" : $this->person( $name ), self::address() );
 	}
 
 	/** Filter of core's: before the password of an application is looked at. */
 	public function beforeTheApplication( mixed $user ): mixed {
+		// Once: in wp-admin the page that refuses asks who is there, for his language.
+		remove_filter( 'determine_current_user', array( $this, 'beforeTheApplication' ), PHP_INT_MIN );
 		if ( ! $user && isset( $_SERVER['PHP_AUTH_USER'] ) ) {
 			$this->refuse( $this->waits( (string) $_SERVER['PHP_AUTH_USER'], self::address() ) );
 		}
@@ -139,16 +141,39 @@ final class LoginLimit {
 		$bounds = array( self::isOwnNetwork( $address ) ? self::BY_OWN_NETWORK : self::BY_ADDRESS );
 		$keys   = array( $this->key( 'address', self::visitor( $address ) ) );
 		if ( '' !== $name ) {
-			$keys[]   = $this->nameKey( $name );
-			$bounds[] = self::BY_NAME;
+			array_push( $keys, ...$this->nameKeys( $this->person( $name ), $address ) );
+			array_push( $bounds, self::BY_BOTH, self::BY_NAME );
 		}
 		$arguments = array( ...$keys, self::WINDOW * 1000, $count ? 1 : 0, ...$bounds );
 		$wait      = $this->store->run( static fn( \Redis $redis ) => $redis->eval( self::SCRIPT, $arguments, count( $keys ) ), false );
 		return (int) ceil( (int) $wait / 1000 );
 	}
 
-	private function nameKey( string $name ): string {
-		return $this->key( 'name', mb_strtolower( trim( $name ) ) );
+	private function forget( string $person, string $address ): void {
+		$keys = array( $this->key( 'address', self::visitor( $address ) ), ...$this->nameKeys( $person, $address ) );
+		$this->store->run( static fn( \Redis $redis ) => $redis->eval( self::SUCCESS, $keys, count( $keys ) ), false );
+	}
+
+	/**
+	 * Who is logged in as by a name. The database finds one user by many spellings (with a soft hyphen,
+	 * in letters of full width), and by his e-mail address: each would be another ten guesses.
+	 */
+	private function person( string $name ): string {
+		return $this->persons[ $name ] ??= self::known( $name ) ?? 'name ' . mb_strtolower( trim( $name ) );
+	}
+
+	private static function known( string $name ): ?string {
+		if ( '' === trim( $name ) || ! function_exists( 'get_user_by' ) ) {
+			return null;
+		}
+		$user = get_user_by( 'login', $name );
+		$user = false === $user ? get_user_by( 'email', $name ) : $user;
+		return $user instanceof \WP_User ? "user $user->ID" : null;
+	}
+
+	/** @return array{string, string} a person's counters: from this address, and from all */
+	private function nameKeys( string $person, string $address ): array {
+		return array( $this->key( 'both', $person . ' ' . self::visitor( $address ) ), $this->key( 'name', $person ) );
 	}
 
 	/** Neither names nor addresses are kept in clear; all keys are in one slot of a cluster. */
