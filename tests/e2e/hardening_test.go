@@ -260,44 +260,87 @@ func sessionsAreNotLost(t *testing.T) {
 	if ask(t, other, "read", &session); session["holder"] != "kept" {
 		t.Errorf("the session after all: %v", session)
 	}
+
+	// One that cannot be saved at the end: the visitor hears of it, and all others have their end too.
+	page := ask(t, other, "robbed", nil)
+	if page.Status != http.StatusServiceUnavailable || page.Body != "Your session could not be saved. What you sent may have been; look before you try again.\n" {
+		t.Errorf("a session that was not saved: %d %s", page.Status, site.Excerpt(page.Body))
+	}
+	site.Eventually(t, time.Minute, "the request ends as others do", func() error {
+		var ended []string
+		if ask(t, other, "ended", &ended); strings.Join(ended, " ") != "action function" {
+			return fmt.Errorf("%v", ended)
+		}
+		return nil
+	})
+
+	// Nobody gives a visitor an id that he has made up.
+	const invented = "0123456789abcdef0123456789abcdef"
+	stranger := s.Visitor(t)
+	page = ask(t, stranger, "count", nil, "Cookie: PHPSESSID="+invented)
+	if cookie := page.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "PHPSESSID=") || strings.Contains(cookie, invented) {
+		t.Errorf("who came with an invented id has %q", cookie)
+	}
+	began = time.Now()
+	page = ask(t, stranger, "read", nil, "Cookie: PHPSESSID="+invented)
+	if page.Body != "[]" {
+		t.Errorf("under the invented id: %s", page.Body)
+	}
+	t.Logf("another invented id after %v", time.Since(began))
 }
 
-// Attempts on either task are counted together, by the name that is guessed for; the address of
-// each of these is another one.
+// Attempts on either task are counted together, by who is guessed for and from where.
 func TestGuessesAreCountedOverAllTasks(t *testing.T) {
 	s := sharedSite(t)
 	every := tasks(t, s)
-	name := "guessed-" + strings.ToLower(rand.Text()[:8])
-	guess := func(n int) site.Page {
+	n := 0
+	guess := func(name, address string) site.Page {
 		t.Helper()
+		n++
 		page, err := every[n%len(every)].Ask(http.MethodPost, "/wp-login.php", []byte(url.Values{"log": {name}, "pwd": {"wrong"}, "testcookie": {"1"}}.Encode()),
-			"Content-Type: application/x-www-form-urlencoded", "Cookie: wordpress_test_cookie=WP%20Cookie%20check", "X-Forwarded-For: 198.51.100."+strconv.Itoa(n+1))
+			"Content-Type: application/x-www-form-urlencoded", "Cookie: wordpress_test_cookie=WP%20Cookie%20check", "X-Forwarded-For: "+address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return page
 	}
-	for n := range 10 {
-		if page := guess(n); page.Status != http.StatusOK {
-			t.Fatalf("guess %d: %d\n%s", n+1, page.Status, site.Excerpt(page.Body))
-		}
-	}
-	for n := 10; n < 12; n++ {
-		page := guess(n)
+	refused := func(page site.Page, what string) {
+		t.Helper()
 		if wait, err := strconv.Atoi(page.Header.Get("Retry-After")); page.Status != http.StatusTooManyRequests || err != nil || wait <= 0 || wait > 300 {
-			t.Errorf("guess %d: %d, Retry-After %q", n+1, page.Status, page.Header.Get("Retry-After"))
+			t.Errorf("%s: %d, Retry-After %q\n%s", what, page.Status, page.Header.Get("Retry-After"), site.Excerpt(page.Body))
 		}
 	}
-	// The same name with a password of an application.
-	page, err := every[0].Ask(http.MethodGet, "/wp-json/wp/v2/posts", nil, "X-Forwarded-For: 198.51.100.99", "X-Forwarded-Proto: https",
-		"Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(name+":abcd efgh")))
-	if err != nil {
-		t.Fatal(err)
+	name := "guessed-" + strings.ToLower(rand.Text()[:8])
+	for i := range 10 {
+		if page := guess(name, "198.51.100.1"); page.Status != http.StatusOK {
+			t.Fatalf("guess %d: %d\n%s", i+1, page.Status, site.Excerpt(page.Body))
+		}
 	}
-	if page.Status != http.StatusTooManyRequests {
-		t.Errorf("with a password of an application: %d", page.Status)
+	for range 2 {
+		refused(guess(name, "198.51.100.1"), "one guess more")
 	}
-	// Nobody else is kept out.
+	// The same name with a password of an application; wp-admin's page that refuses asks who is there.
+	for _, path := range []string{"/wp-json/wp/v2/posts", "/wp-admin/"} {
+		page, err := every[0].Ask(http.MethodGet, path, nil, "X-Forwarded-For: 198.51.100.1", "X-Forwarded-Proto: https",
+			"Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte(name+":abcd efgh")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused(page, path+" with a password of an application")
+		if got := strings.Count(page.Body, "Too many attempts to log in"); got != 1 {
+			t.Errorf("%s refuses %d times:\n%s", path, got, site.Excerpt(page.Body))
+		}
+	}
+	// One person in the spellings that the database takes for his name, and his e-mail address.
+	for i, spelling := range []string{"editor", "Editor", "edi\u00adtor", "\uff45ditor", "editor@example.com", "edito\u00adr", "EDITOR", "e\u00additor", "\uff25ditor", "editor"} {
+		if page := guess(spelling, "198.51.100.2"); page.Status != http.StatusOK {
+			t.Fatalf("guess %d, %q: %d\n%s", i+1, spelling, page.Status, site.Excerpt(page.Body))
+		}
+	}
+	for _, spelling := range []string{"editor", "ed\u00aditor"} {
+		refused(guess(spelling, "198.51.100.2"), fmt.Sprintf("%q after ten of its spellings", spelling))
+	}
+	// Neither he nor anybody else is kept out elsewhere.
 	s.Visitor(t).Login(t, s.Credentials(t))
 }
 

@@ -67,6 +67,8 @@ func TestConfig(t *testing.T) { script(t, "/tests/config.php") }
 
 func TestLoginLimit(t *testing.T) { script(t, "/tests/login-limit.php") }
 
+func TestSessions(t *testing.T) { script(t, "/tests/sessions.php") }
+
 func TestLease(t *testing.T) { script(t, "/tests/lease.php") }
 
 func TestChanges(t *testing.T) { script(t, "/tests/changes.php") }

@@ -56,6 +56,27 @@ switch ( $_GET['do'] ) {
 		}
 		$answer = array();
 		break;
+	case 'robbed': // somebody else has the session when this request is to save it
+		session_start();
+		$_SESSION['robbed'] = 'lost';
+		$where              = parse_url( ini_get( 'session.save_path' ) );
+		parse_str( $where['query'], $options );
+		$redis = new Redis();
+		$redis->connect( "{$where['scheme']}://{$where['host']}", $where['port'], 2, null, 0, 2, array( 'auth' => array( $options['auth'] ), 'stream' => array( 'cafile' => ini_get( 'openssl.cafile' ) ) ) );
+		$lock   = $options['prefix'] . session_id() . '_LOCK';
+		$answer = array( 'locked' => $redis->set( $lock, 'another', array( 'xx', 'ex' => 60 ) ) );
+		$mark   = static fn( string $when ) => file_put_contents( __DIR__ . '/ended', "$when\n", FILE_APPEND );
+		add_action( 'shutdown', static fn() => $mark( 'action' ) );
+		register_shutdown_function(
+			static function () use ( $mark, $redis, $lock ): void {
+				$redis->del( $lock );
+				$mark( 'function' );
+			}
+		);
+		break;
+	case 'ended':
+		$answer = file( __DIR__ . '/ended', FILE_IGNORE_NEW_LINES );
+		break;
 	case 'impatient':
 		ini_set( 'redis.session.lock_retries', '2' );
 		session_start();
