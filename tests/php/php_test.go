@@ -71,6 +71,8 @@ func TestSessions(t *testing.T) { script(t, "/tests/sessions.php") }
 
 func TestLease(t *testing.T) { script(t, "/tests/lease.php") }
 
+func TestPageCacheDecisions(t *testing.T) { script(t, "/tests/page-cache.php") }
+
 func TestChanges(t *testing.T) { script(t, "/tests/changes.php") }
 
 type installed struct {

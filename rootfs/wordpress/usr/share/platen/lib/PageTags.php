@@ -12,6 +12,7 @@ namespace Platen;
  * list-term-ID, list-author-ID, list-date-YYYY[-MM[-DD]]   the archive of one
  * term-ID, terms-TAXONOMY   shows a term; lists terms, maybe with their counts
  * author-ID, list-users, list-comments
+ * next-to-ID    asked for the post before or after this one
  * missing       an address that leads nowhere yet, or elsewhere
  * page-HASH     the address itself, for the button
  */
@@ -31,8 +32,13 @@ final class PageTags {
 		foreach ( array( 'post_link', 'post_type_link', 'page_link', 'attachment_link' ) as $filter ) {
 			add_filter( $filter, array( $this, 'link' ), PHP_INT_MAX, 2 );
 		}
+		foreach ( array( 'get_previous_post_where', 'get_next_post_where' ) as $filter ) {
+			add_filter( $filter, array( $this, 'neighbour' ), PHP_INT_MAX, 5 );
+		}
 		add_filter( 'get_post_metadata', array( $this, 'meta' ), PHP_INT_MAX, 2 );
 		add_filter( 'get_the_terms', array( $this, 'postTerms' ), PHP_INT_MAX );
+		add_filter( 'get_term', array( $this, 'term' ), PHP_INT_MAX ); // also of get_term_by(), whose query is not filtered
+		add_filter( 'get_term_metadata', array( $this, 'termMeta' ), PHP_INT_MAX, 2 );
 		add_filter( 'term_link', array( $this, 'termLink' ), PHP_INT_MAX, 2 );
 		add_filter( 'get_terms', array( $this, 'terms' ), PHP_INT_MAX, 3 );
 		add_filter( 'author_link', array( $this, 'authorLink' ), PHP_INT_MAX, 2 );
@@ -102,7 +108,7 @@ final class PageTags {
 			$day = array_filter( array( (int) $vars['monthnum'], (int) $vars['monthnum'] ? (int) $vars['day'] : 0 ) );
 			$this->add( 'list-date-' . implode( '-', array_map( static fn( int $n ) => sprintf( '%02d', $n ), array( (int) $vars['year'], ...$day ) ) ) );
 		} else {
-			foreach ( (array) ( $vars['post_type'] ?: 'post' ) as $type ) {
+			foreach ( (array) ( $vars['post_type'] ?: ( $query->is_tax ? 'any' : 'post' ) ) as $type ) {
 				if ( ! in_array( $type, self::DESIGN, true ) ) {
 					$this->add( "list-$type" );
 				}
@@ -115,6 +121,11 @@ final class PageTags {
 		return $link;
 	}
 
+	public function neighbour( mixed $where, mixed $same_term, mixed $excluded, mixed $taxonomy, mixed $post ): mixed {
+		$this->add( 'next-to-' . (int) ( $post->ID ?? 0 ) );
+		return $where;
+	}
+
 	public function meta( mixed $value, mixed $post ): mixed {
 		$this->add( 'post-' . (int) $post );
 		return $value;
@@ -125,6 +136,18 @@ final class PageTags {
 			$this->add( 'term-' . ( is_object( $term ) ? $term->term_id : (int) $term ) );
 		}
 		return $terms;
+	}
+
+	public function term( mixed $term ): mixed {
+		if ( $term instanceof \WP_Term && ! in_array( $term->taxonomy, array( 'nav_menu', 'wp_theme', 'wp_template_part_area' ), true ) ) {
+			$this->add( "term-$term->term_id" );
+		}
+		return $term;
+	}
+
+	public function termMeta( mixed $value, mixed $term ): mixed {
+		$this->add( 'term-' . (int) $term );
+		return $value;
 	}
 
 	public function termLink( mixed $link, mixed $term ): mixed {

@@ -16,6 +16,9 @@ final class Purge {
 	/** Seconds after which a process that goes on (an import, cron) writes what it has so far. */
 	private const INTERVAL = 2;
 
+	/** Types whose posts are no content of their own, whatever their status. */
+	private const NO_CONTENT = array( 'revision', 'customize_changeset', 'oembed_cache', 'user_request' );
+
 	/** Options that a page shows or is made by, whoever changes them. */
 	private const OPTIONS = '/^(?:blogname|blogdescription|blog_charset|blog_public|home|siteurl|WPLANG|permalink_structure|category_base|tag_base
 		|show_on_front|page_on_front|page_for_posts|posts_per_page|posts_per_rss|rss_use_excerpt|sticky_posts|date_format|time_format
@@ -23,16 +26,17 @@ final class Purge {
 		|show_avatars|avatar_.+|default_comment_status|comment_registration|comments_per_page|comment_order|page_comments|default_comments_page
 		|thread_comments.*|close_comments.*|require_name_email|nav_menu_options|users_can_register|thumbnail_.+|medium_.+|large_.+|use_smilies)$/x';
 	/** Options that say nothing to a visitor, whoever changes them. */
-	private const INTERNAL = '/^(?:_transient_|_site_transient_|_wp_session|cron$|rewrite_rules$|recently_|auto_updater|uninstall_plugins$|fresh_site$
-		|user_count$|db_upgraded$|can_compress_scripts$|auto_core_update|recovery_|.*_children$|.*\.lock$|.*_session_|action_scheduler|adminhash$|new_admin_email$)/x';
+	private const INTERNAL = '/^(?:_transient_|_site_transient_|_wp_session|cron$|rewrite_rules$|recently_(?:edited|activated)$|auto_updater|uninstall_plugins$|fresh_site$
+		|user_count$|db_upgraded$|can_compress_scripts$|auto_core_update|recovery_|.*_children$|.*\.lock$|_wc_session_|action_scheduler|adminhash$|new_admin_email$)/x';
 	/** Meta that no page shows. Counters of views would drop a page each time it is looked at. */
-	private const META = '/^(?:_edit_|_wp_old_|_wp_trash_|_wp_desired_|_encloseme|_pingme|_oembed_|_wp_suggested)|views?(?:_|$)|(?:^|_)(?:hits|impressions)(?:_|$)/';
+	private const META = '/^(?:_edit_(?:lock|last)$|_wp_old_|_wp_trash_|_wp_desired_|_encloseme$|_pingme$|_trackbackme$|_oembed_|_wp_suggested)|(?:^|[_-])(?:views?|hits|impressions)(?:[_-]|$)/';
 
 	/** @var array<string, true> tags that wait to be written */
 	private array $pending = array();
 	/** @var array<string, true> tags that were written before the request's end */
 	private array $early = array();
 	private float $since = 0.0;
+	private bool $code   = false; // PHP files changed
 
 	/** @param array<string, mixed> $config */
 	public function __construct( private readonly array $config ) {
@@ -59,14 +63,20 @@ final class Purge {
 		foreach ( array( 'created_term', 'edited_term', 'delete_term' ) as $action ) {
 			add_action( $action, array( $this, 'term' ), 10, 3 );
 		}
+		foreach ( array( 'added_term_meta', 'updated_term_meta', 'deleted_term_meta' ) as $action ) {
+			add_action( $action, array( $this, 'termMeta' ), 10, 3 );
+		}
 		foreach ( array( 'profile_update', 'deleted_user', 'user_register' ) as $action ) {
 			add_action( $action, fn( $user ) => $this->add( "author-$user", "list-author-$user", 'list-users' ) );
 		}
 		foreach ( array(
-			'switch_theme', 'activated_plugin', 'deactivated_plugin', 'deleted_plugin', 'deleted_theme', 'upgrader_process_complete', 'customize_save_after',
+			'switch_theme', 'activated_plugin', 'deactivated_plugin', 'customize_save_after',
 			'permalink_structure_changed', 'wp_create_nav_menu', 'wp_update_nav_menu', 'wp_delete_nav_menu',
 		) as $action ) {
 			add_action( $action, fn() => $this->add( Changes::ALL ) );
+		}
+		foreach ( array( 'deleted_plugin', 'deleted_theme', 'upgrader_process_complete' ) as $action ) {
+			add_action( $action, fn() => $this->file( null ) );
 		}
 		// Core asks it after each PHP file that it wrote, also for the editor of plugins and themes.
 		add_filter( 'wp_opcache_invalidate_file', array( $this, 'file' ) );
@@ -98,6 +108,11 @@ final class Purge {
 		if ( array() !== $this->early ) {
 			$this->pending += $this->early;
 			$this->early    = array();
+		}
+		// Other tasks run the old code until they hear of the new one: a page that they make until
+		// then must be dropped too. What was written early is written again, so this alone waits.
+		if ( $this->code && array() !== $this->pending && 'shared' === ( $this->config['content'] ?? '' ) ) {
+			usleep( ContentVersion::SPREAD );
 		}
 		$this->write();
 	}
@@ -148,6 +163,9 @@ final class Purge {
 	}
 
 	public function updated( int $id, \WP_Post $after, \WP_Post $before ): void {
+		if ( ( $after->post_name !== $before->post_name || $after->post_parent !== $before->post_parent ) && self::hasChildren( $after ) ) {
+			$this->add( Changes::ALL ); // it is part of their addresses, and whatever links to them has no tag of it
+		}
 		if ( ! self::shown( $after->post_type, $after->post_status ) ) {
 			return; // status() sees the rest
 		}
@@ -166,6 +184,9 @@ final class Purge {
 	}
 
 	public function deleted( int $id, \WP_Post $post ): void {
+		if ( self::hasChildren( $post ) ) {
+			$this->add( Changes::ALL ); // core moves them up, and tells nobody
+		}
 		if ( self::shown( $post->post_type, $post->post_status ) ) {
 			$this->status( 'deleted', $post->post_status, $post );
 		}
@@ -198,14 +219,27 @@ final class Purge {
 
 	/** @param mixed $meta */
 	public function meta( mixed $meta, int $object, string $key ): void {
-		$get = in_array( $_SERVER['REQUEST_METHOD'] ?? 'GET', array( 'GET', 'HEAD' ), true );
-		if ( 1 === preg_match( self::META, $key ) || ( $get && ! is_admin() && ! wp_doing_cron() && 'cli' !== PHP_SAPI ) ) {
-			return; // reading a page is no change of it
+		if ( self::ofReading( $key ) ) {
+			return;
 		}
 		$post = get_post( $object );
 		if ( $post && self::shown( $post->post_type, $post->post_status ) ) {
 			in_array( $post->post_type, PageTags::DESIGN, true ) ? $this->add( Changes::ALL ) : $this->add( "post-$object" );
 		}
+	}
+
+	/** @param mixed $meta */
+	public function termMeta( mixed $meta, int $term, string $key ): void {
+		$of = self::ofReading( $key ) ? null : get_term( $term );
+		if ( $of instanceof \WP_Term ) {
+			$this->add( "term-$term", "list-term-$term", "terms-$of->taxonomy" );
+		}
+	}
+
+	/** Whether meta is of those that no page shows, or is written since somebody reads a page: no change of it. */
+	private static function ofReading( string $key ): bool {
+		$get = in_array( $_SERVER['REQUEST_METHOD'] ?? 'GET', array( 'GET', 'HEAD' ), true );
+		return 1 === preg_match( self::META, $key ) || ( $get && ! is_admin() && ! wp_doing_cron() && 'cli' !== PHP_SAPI );
 	}
 
 	/** @param mixed $id a comment that was made or edited; one that waits for approval is on no page */
@@ -223,14 +257,17 @@ final class Purge {
 	}
 
 	public function term( int $id, int $relation, string $taxonomy ): void {
-		if ( 'nav_menu' === $taxonomy || 'wp_theme' === $taxonomy || 'wp_template_part_area' === $taxonomy ) {
+		// The address of each post holds a category's.
+		$addresses = 'category' === $taxonomy && 'created_term' !== current_action() && str_contains( (string) get_option( 'permalink_structure' ), '%category%' );
+		if ( $addresses || 'nav_menu' === $taxonomy || 'wp_theme' === $taxonomy || 'wp_template_part_area' === $taxonomy ) {
 			$this->add( Changes::ALL );
-		} elseif ( is_taxonomy_viewable( $taxonomy ) ) {
+		} else {
 			$this->add( "term-$id", "list-term-$id", "terms-$taxonomy", 'missing' );
 		}
 	}
 
 	public function file( mixed $invalidate ): mixed {
+		$this->code = true;
 		$this->add( Changes::ALL );
 		return $invalidate;
 	}
@@ -248,9 +285,23 @@ final class Purge {
 			&& function_exists( 'wp_get_current_user' ) && did_action( 'init' ) && current_user_can( 'manage_options' );
 	}
 
+	/** A type without pages of its own (testimonials, slides) is shown on those of others. */
 	private static function shown( string $type, string $status ): bool {
-		return ( is_post_type_viewable( $type ) || in_array( $type, PageTags::DESIGN, true ) )
+		return ! in_array( $type, self::NO_CONTENT, true )
 			&& ( 'publish' === $status || ( 'attachment' === $type && 'inherit' === $status ) );
+	}
+
+	private static function hasChildren( \WP_Post $post ): bool {
+		return is_post_type_hierarchical( $post->post_type ) && array() !== get_posts(
+			array(
+				'post_parent'      => $post->ID,
+				'post_type'        => $post->post_type,
+				'post_status'      => 'any',
+				'posts_per_page'   => 1,
+				'fields'           => 'ids',
+				'suppress_filters' => true,
+			)
+		);
 	}
 
 	/** All lists in which a post stands, or from now on does. */
@@ -286,7 +337,7 @@ final class Purge {
 			foreach ( array( true, false ) as $previous ) {
 				$other = get_adjacent_post( '' !== $taxonomy, '', $previous, $taxonomy ?: 'category' );
 				if ( $other instanceof \WP_Post ) {
-					$this->add( "post-$other->ID" );
+					$this->add( "next-to-$other->ID" ); // its own page, not each that shows it
 				}
 			}
 		}
