@@ -32,7 +32,25 @@ if ( get_option( 'pressmark_session' ) ) {
 	add_action( 'wp_head', fn() => print '<meta name="mark" content="' . session_id() . '">' );
 }
 add_filter( 'platen_page_seconds', fn( $s ) => is_page( 'pressmark-brief' ) && count( file( PRESSMARK ) ) < 2 ? 1 : $s );
+// Slides have no page of their own, and no visitor may ask for a kind of them.
+add_action( 'init', function () {
+	register_taxonomy( 'pressmark_kind', 'pressmark_slide', array( 'public' => false ) );
+	register_post_type( 'pressmark_slide', array( 'public' => false, 'exclude_from_search' => false ) );
+} );
+add_action( 'wp_head', function () {
+	if ( is_page( 'pressmark-slides' ) ) {
+		$slides = new WP_Query( array( 'tax_query' => array( array( 'taxonomy' => 'pressmark_kind', 'field' => 'slug', 'terms' => 'wide' ) ) ) );
+		$colour = get_term_meta( get_term_by( 'slug', 'wide', 'pressmark_kind' )->term_id, 'colour', true );
+		print '<meta name="slides" content="' . implode( ',', wp_list_pluck( $slides->posts, 'post_title' ) ) . ";$colour\">";
+	}
+} );
+add_filter( 'platen_page_seconds', fn( $s ) => is_page( 'pressmark-ends' ) ? ( get_option( 'pressmark_ends' ) ? 0 : 2 ) : $s );
 add_action( 'template_redirect', function () {
+	if ( is_page( 'pressmark-ends' ) && 'error' === get_option( 'pressmark_ends' ) ) {
+		touch( PRESSMARK . '.error' );
+		status_header( 503 );
+		exit( 'an error' );
+	}
 	if ( is_page( 'pressmark-brief' ) ) {
 		file_put_contents( PRESSMARK, gethostname() . PHP_EOL, FILE_APPEND | LOCK_EX );
 	}
@@ -138,7 +156,7 @@ func TestPageCache(t *testing.T) {
 	runPHP(t, s, "@mkdir(WP_PLUGIN_DIR); file_put_contents(WP_PLUGIN_DIR . '/pressmark.php', base64_decode('"+base64.StdEncoding.EncodeToString([]byte(cacheHost))+"')); file_put_contents(WP_CONTENT_DIR . '/pressmark.txt', ''); activate_plugin('pressmark.php');")
 	var posts, terms []string // made here
 	t.Cleanup(func() {
-		runPHP(t, s, "foreach (array("+strings.Join(posts, ",")+") as $id) { wp_delete_post($id, true); } foreach (array("+strings.Join(terms, ",")+") as $id) { wp_delete_term($id, 'category'); } deactivate_plugins('pressmark.php'); delete_option('pressmark_session'); array_map('unlink', array_merge(glob(WP_CONTENT_DIR . '/pressmark.txt*'), array(WP_PLUGIN_DIR . '/pressmark.php')));")
+		runPHP(t, s, "foreach (array("+strings.Join(posts, ",")+") as $id) { wp_delete_post($id, true); } foreach (array("+strings.Join(terms, ",")+") as $id) { wp_delete_term($id, 'category'); } deactivate_plugins('pressmark.php'); delete_option('pressmark_session'); delete_option('pressmark_ends'); wp_delete_term(get_term_by('slug', 'wide', 'pressmark_kind')->term_id ?? 0, 'pressmark_kind'); array_map('unlink', array_merge(glob(WP_CONTENT_DIR . '/pressmark.txt*'), array(WP_PLUGIN_DIR . '/pressmark.php')));")
 	})
 	create := func(kind string, fields map[string]any) (id int, link string) {
 		var made struct {
@@ -165,11 +183,16 @@ func TestPageCache(t *testing.T) {
 	}
 	inks, inksLink := category("Inks")
 	papers, papersLink := category("Papers")
-	_, ink := create("posts", map[string]any{"title": "Black ink", "content": "Soot and oil.", "categories": []int{inks}})
-	create("posts", map[string]any{"title": "Laid paper", "content": "Chain lines.", "categories": []int{papers}})
+	ago := func(d time.Duration) string { return time.Now().Add(-d).UTC().Format("2006-01-02T15:04:05") }
+	_, ink := create("posts", map[string]any{"title": "Black ink", "content": "Soot and oil.", "categories": []int{inks}, "date_gmt": ago(time.Minute)})
+	// Newer than all others: the next post will be the one after it.
+	_, laid := create("posts", map[string]any{
+		"title": "Laid paper", "content": "Chain lines.", "categories": []int{papers},
+		"date_gmt": ago(time.Second),
+	})
 	path := strings.TrimPrefix(ink, s.URL())
 	slow, slowLink := create("pages", map[string]any{"title": "Slow", "slug": "pressmark-slow", "content": "before"})
-	for _, name := range []string{"brief", "cookie", "not", "mobile", "flush"} {
+	for _, name := range []string{"brief", "cookie", "not", "mobile", "flush", "dotted", "ends", "slides"} {
 		create("pages", map[string]any{"title": name, "slug": "pressmark-" + name, "content": "x"})
 	}
 
@@ -214,9 +237,18 @@ func TestPageCache(t *testing.T) {
 				"password":  {"Cookie", "wp-postpass_x=1"}, "commenter": {"Cookie", "comment_author_x=Ann"},
 				"cart": {"Cookie", "woocommerce_items_in_cart=1"}, "session": {"Cookie", "PHPSESSID=abc"},
 				"writer": {"Cookie", "platen_wrote=1"}, "authorization": {"Authorization", "Bearer x"},
+				"script": {"X-Requested-With", "XMLHttpRequest"},
 			} {
 				if page := askTask(t, s, one, http.MethodGet, path, header...); cacheStatus(page) != "BYPASS" {
 					t.Errorf("%s: %s: cache %q", one.Name, name, cacheStatus(page))
+				}
+			}
+			// PHP takes these names for others, which nginx does not know by them.
+			for _, cookie := range []string{"comment.author_email_x=ann@example.com", "PHPSESSID=; woocommerce.items_in_cart=1", "wp-postpass.x=1; platen.wrote=1"} {
+				for range 2 {
+					if page := askTask(t, s, one, http.MethodGet, "/pressmark-dotted/", "Cookie", cookie); cacheStatus(page) == "HIT" {
+						t.Errorf("%s: the page made for %q is kept", one.Name, cookie)
+					}
 				}
 			}
 			if page := askTask(t, s, one, http.MethodPost, path); cacheStatus(page) == "HIT" {
@@ -306,10 +338,67 @@ func TestPageCache(t *testing.T) {
 		}
 	})
 
+	t.Run("an expired page goes out while there are errors, and no longer", func(t *testing.T) {
+		one, address := tasks[0], "/pressmark-ends/"
+		if page := askTask(t, s, one, http.MethodGet, address); page.Status != http.StatusOK || cacheStatus(page) != "MISS" {
+			t.Fatalf("status %d, cache %q", page.Status, cacheStatus(page))
+		}
+		runPHP(t, s, "update_option('pressmark_ends', 'error');")
+		site.Eventually(t, cachePatience, "the expired page is asked for anew", func() error {
+			page, err := tryTask(s, one, http.MethodGet, address)
+			if err == nil && page.Status != http.StatusOK {
+				t.Fatalf("a visitor gets status %d, cache %q", page.Status, cacheStatus(page))
+			}
+			if err == nil && runPHP(t, s, "echo file_exists(PRESSMARK . '.error') ? 'yes' : 'no';") != "yes" {
+				err = errors.New("it is not")
+			}
+			return err
+		})
+		for range 3 {
+			if page := askTask(t, s, one, http.MethodGet, address); page.Status != http.StatusOK || !slices.Contains([]string{"STALE", "UPDATING"}, cacheStatus(page)) {
+				t.Errorf("after an error: status %d, cache %q", page.Status, cacheStatus(page))
+			}
+		}
+		runPHP(t, s, "update_option('pressmark_ends', 'uncached');")
+		site.Eventually(t, cachePatience, "the old page is gone", func() error {
+			page, err := tryTask(s, one, http.MethodGet, address)
+			if err == nil && (page.Status != http.StatusOK || cacheStatus(page) != "MISS") {
+				err = fmt.Errorf("status %d, cache %q", page.Status, cacheStatus(page))
+			}
+			return err
+		})
+	})
+
+	t.Run("what has no page of its own changes the pages that show it", func(t *testing.T) {
+		const address = "/pressmark-slides/"
+		showing := func(want string) {
+			t.Helper()
+			for _, one := range tasks {
+				site.Eventually(t, cachePatience, one.Name+" shows "+want, func() error {
+					page, err := tryTask(s, one, http.MethodGet, address)
+					if err == nil && !strings.Contains(page.Body, `name="slides" content="`+want+`"`) {
+						err = fmt.Errorf("status %d, cache %q", page.Status, cacheStatus(page))
+					}
+					return err
+				})
+				warm(t, s, one, address)
+			}
+		}
+		term := strings.TrimSpace(runPHP(t, s, "echo wp_insert_term('Wide', 'pressmark_kind')['term_id'];"))
+		showing(";")
+		slide := strings.TrimSpace(runPHP(t, s, "echo $id = wp_insert_post(array('post_type' => 'pressmark_slide', 'post_status' => 'publish', 'post_title' => 'Forme')); wp_set_object_terms($id, 'wide', 'pressmark_kind');"))
+		posts = append(posts, slide)
+		showing("Forme;")
+		runPHP(t, s, "wp_update_post(array('ID' => "+slide+", 'post_title' => 'Chase'));")
+		showing("Chase;")
+		runPHP(t, s, "update_term_meta("+term+", 'colour', 'red');")
+		showing("Chase;red")
+	})
+
 	t.Run("a new post is on every task, and nothing else is made anew", func(t *testing.T) {
 		front, feed, missing := "/", "/feed/", "/red-ink/"
 		for _, one := range tasks {
-			for _, address := range []string{front, feed, inksLink, papersLink, path} {
+			for _, address := range []string{front, feed, inksLink, papersLink, path, laid} {
 				warm(t, s, one, address)
 			}
 			if page := askTask(t, s, one, http.MethodGet, missing); page.Status != http.StatusNotFound {
@@ -332,7 +421,8 @@ func TestPageCache(t *testing.T) {
 		}
 		readers.Wait()
 		for _, one := range tasks {
-			for _, address := range []string{front, feed, inksLink, link} {
+			// Also the page of the post before it, which links to it.
+			for _, address := range []string{front, feed, inksLink, link, laid} {
 				site.Eventually(t, cachePatience, address+" of "+one.Name+" shows the new post", func() error {
 					page, err := tryTask(s, one, http.MethodGet, address)
 					if err == nil && (page.Status != http.StatusOK || !strings.Contains(page.Body, "Red ink")) {

@@ -19,8 +19,19 @@ final class PageCache {
 	/** Reasons of others that make no page a visitor's own. */
 	private const TABLES = array( 'options', 'platen_changes', 'platen_lease' );
 
+	/** Where nginx keeps pages: flat, each named by the MD5 of its key. */
+	private const FOLDER = '/run/task/cache';
+	/**
+	 * Names of cookies, as PHP has them, of who gets pages of his own: nginx' list. nginx compares the
+	 * names as they came, and PHP makes '_' of a dot, a space or a bracket in one.
+	 */
+	private const OWNERS = '/^(?:wordpress_logged_in_|wordpress_sec_|wp-postpass_|comment_author_|woocommerce_items_in_cart|woocommerce_cart_hash|wp_woocommerce_session_|edd_items_in_cart|platen_wrote$)/';
+
 	private bool $whole  = true;  // nothing of the page has gone out
 	private bool $varies = false; // the page asked what the visitor's browser is
+	private bool $outer  = false; // nobody changes what our handler returns
+	private bool $kept   = false; // nginx was told to keep the page
+	private string $file = '';    // that nginx keeps this address in
 
 	public function __construct( private readonly PageTags $tags ) {
 	}
@@ -30,9 +41,26 @@ final class PageCache {
 			return;
 		}
 		$this->tags->register();
+		// The key as nginx has it, before anybody changes these; see fastcgi_cache_key.
+		$this->file = self::fileOf( (string) $_SERVER['REQUEST_SCHEME'], (string) $_SERVER['HTTP_HOST'], (string) $_SERVER['REQUEST_URI'] );
+		register_shutdown_function( array( $this, 'end' ) );
 		add_filter( 'wp_is_mobile', array( $this, 'asked' ) );
 		// The first of all: whatever others wrap around the page is in it.
 		add_action( 'template_redirect', array( $this, 'begin' ), PHP_INT_MIN );
+	}
+
+	public static function fileOf( string $scheme, string $host, string $path ): string {
+		return self::FOLDER . '/' . md5( "$scheme://$host$path" );
+	}
+
+	/**
+	 * Ends what nginx has of this address, when it may not keep the answer: it would give the expired
+	 * page to each visitor for as long as none replaces it. Not for an error, which it is there for.
+	 */
+	public function end(): void {
+		if ( ! $this->kept && (int) http_response_code() < 500 && is_file( $this->file ) ) {
+			@unlink( $this->file ); // the agent, or nginx, may be first
+		}
 	}
 
 	public function asked( mixed $mobile ): mixed {
@@ -41,6 +69,8 @@ final class PageCache {
 	}
 
 	public function begin(): void {
+		// php.ini's own buffer passes all on as it is.
+		$this->outer = array() === array_diff( ob_list_handlers(), array( 'default output handler' ) );
 		ob_start( array( $this, 'output' ), self::LARGEST );
 	}
 
@@ -56,6 +86,7 @@ final class PageCache {
 				$this->finish( $page );
 			} catch ( \Throwable $e ) {
 				header_remove( 'X-Accel-Expires' );
+				$this->kept = false;
 				error_log( 'platen: page cache: ' . $e->getMessage() );
 			}
 		}
@@ -86,13 +117,14 @@ final class PageCache {
 		header_remove( 'Expires' );
 		header_remove( 'Pragma' );
 		header( 'Cache-Control: no-cache' ); // ask each time: nobody can purge a browser
-		if ( 200 === http_response_code() ) {
+		if ( 200 === http_response_code() && $this->outer ) {
 			header( 'ETag: W/"' . hash( 'xxh128', $page ) . '"' );
 		}
 		header( "X-Accel-Expires: $seconds" );
 		header( "X-Platen-Tags: $line" );
 		header( sprintf( 'X-Platen-Rendered: %.4F', $_SERVER['REQUEST_TIME_FLOAT'] ) );
 		header( 'X-Platen-Version: ' . ( Freshness::version() ?? '-' ) );
+		$this->kept = true;
 	}
 
 	public static function isTag( mixed $tag ): bool {
@@ -105,7 +137,7 @@ final class PageCache {
 		if ( ! $this->whole || $this->varies || ! in_array( $status, array( 200, 301, 404 ), true )
 			|| ( defined( 'DONOTCACHEPAGE' ) && DONOTCACHEPAGE )
 			|| PHP_SESSION_ACTIVE === session_status() || '' !== (string) session_id()
-			|| is_user_logged_in() || is_search() || is_preview() || is_customize_preview() || is_trackback()
+			|| self::hasOwner( $_COOKIE ) || is_user_logged_in() || is_search() || is_preview() || is_customize_preview() || is_trackback()
 			|| Freshness::isOld() || $this->written() || ! $this->headersAllow( $status ) ) {
 			return 0;
 		}
@@ -113,6 +145,11 @@ final class PageCache {
 		 * Seconds for which nginx keeps this page; 0 keeps it out.
 		 */
 		return (int) apply_filters( 'platen_page_seconds', 404 === $status ? self::MISSING : self::PAGE );
+	}
+
+	/** @param array<int|string, mixed> $cookies as PHP has them */
+	public static function hasOwner( array $cookies ): bool {
+		return isset( $cookies[ session_name() ] ) || array() !== preg_grep( self::OWNERS, array_map( 'strval', array_keys( $cookies ) ) );
 	}
 
 	/** A page that wrote something (counts its visitors, say) must be made for each of them. */
