@@ -155,8 +155,8 @@ final class LoginLimit {
 	}
 
 	/**
-	 * Who is logged in as by a name. The database finds one user by many spellings (with a soft hyphen,
-	 * in letters of full width), and by his e-mail address: each would be another ten guesses.
+	 * Who is logged in as by a name. The database finds one user by many spellings (with a joiner of no
+	 * width, in letters of full width), and by his e-mail address: each would be another ten guesses.
 	 */
 	private function person( string $name ): string {
 		return $this->persons[ $name ] ??= self::known( $name ) ?? 'name ' . mb_strtolower( trim( $name ) );
