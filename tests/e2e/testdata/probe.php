@@ -75,7 +75,7 @@ switch ( $_GET['do'] ) {
 		);
 		break;
 	case 'ended':
-		$answer = file( __DIR__ . '/ended', FILE_IGNORE_NEW_LINES );
+		$answer = file_exists( __DIR__ . '/ended' ) ? file( __DIR__ . '/ended', FILE_IGNORE_NEW_LINES ) : array();
 		break;
 	case 'impatient':
 		ini_set( 'redis.session.lock_retries', '2' );
