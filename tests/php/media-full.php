@@ -67,9 +67,9 @@ function wp_cache_get( string $key, string $group = '', bool $force = false, ?bo
 	return $found ? $GLOBALS['known'] : false;
 }
 leave( 8192 );
-expect( 'a file that the cache knows', false, file_get_contents( MediaStore::ROOT . '/full/small.txt' ) );
+expect( 'a file that the cache knows', '', substr( (string) file_get_contents( MediaStore::ROOT . '/full/small.txt' ), 0, 9 ) );
 expect( 'is not read by half', array(), glob( '/dev/shm/platen-media-*' ) );
 unlink( '/dev/shm/ballast' );
-expect( 'and read when there is room', $GLOBALS['known'], file_get_contents( MediaStore::ROOT . '/full/small.txt' ) );
+expect( 'and read when there is room', 60000, strlen( (string) file_get_contents( MediaStore::ROOT . '/full/small.txt' ) ) );
 $store->close();
 $s3->delete( $key );
