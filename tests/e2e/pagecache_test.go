@@ -63,6 +63,9 @@ add_action( 'template_redirect', function () {
 	if ( is_page( 'pressmark-mobile' ) ) {
 		wp_is_mobile();
 	}
+	if ( is_page( 'pressmark-link' ) ) {
+		exit( get_permalink( (int) wp_strip_all_tags( get_post()->post_content ) ) );
+	}
 	if ( is_page( 'pressmark-flush' ) ) {
 		echo str_repeat( 'first part ', 1000 );
 		while ( ob_get_level() > 0 ) {
@@ -393,6 +396,28 @@ func TestPageCache(t *testing.T) {
 		showing("Chase;")
 		runPHP(t, s, "update_term_meta("+term+", 'colour', 'red');")
 		showing("Chase;red")
+	})
+
+	t.Run("a page that moves takes those below it along", func(t *testing.T) {
+		parent, _ := create("pages", map[string]any{"title": "Presses", "slug": "pressmark-presses", "content": "x"})
+		child, _ := create("pages", map[string]any{"title": "Hand press", "slug": "hand", "content": "x", "parent": parent})
+		// Knows the page below alone.
+		_, address := create("pages", map[string]any{"title": "Link", "slug": "pressmark-link", "content": strconv.Itoa(child)})
+		for _, one := range tasks {
+			if page := warm(t, s, one, address); !strings.HasSuffix(page.Body, "/pressmark-presses/hand/") {
+				t.Fatalf("it links to %s", site.Excerpt(page.Body))
+			}
+		}
+		editor.REST(t, http.StatusOK, http.MethodPost, fmt.Sprintf("/wp/v2/pages/%d", parent), map[string]any{"slug": "pressmark-moved"}, nil)
+		for _, one := range tasks {
+			site.Eventually(t, cachePatience, one.Name+" links to the new address", func() error {
+				page, err := tryTask(s, one, http.MethodGet, address)
+				if err == nil && !strings.HasSuffix(page.Body, "/pressmark-moved/hand/") {
+					err = fmt.Errorf("cache %q: %s", cacheStatus(page), site.Excerpt(page.Body))
+				}
+				return err
+			})
+		}
 	})
 
 	t.Run("a new post is on every task, and nothing else is made anew", func(t *testing.T) {
