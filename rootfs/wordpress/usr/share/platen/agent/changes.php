@@ -110,7 +110,7 @@ function platen_changes_answer( int $status, array $answer ): never {
 
 $config = Platen\Config::values();
 $source = new Platen_Changes_Source( $config['db'] );
-$hints  = new Platen_Changes_Hints( new Platen\ValkeyConnection( $config['objects'] ) );
+$hints  = new Platen_Changes_Hints( new Platen\ValkeyConnection( $config['objects'], null, true ) );
 $since  = isset( $_GET['since'] ) ? (int) $_GET['since'] : null;
 $until  = microtime( true ) + PLATEN_CHANGES_WAIT;
 

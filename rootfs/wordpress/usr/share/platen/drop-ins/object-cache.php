@@ -15,8 +15,9 @@ require_once '/usr/share/platen/lib/Prefetch.php';
 function wp_cache_init() {
 	global $wp_object_cache;
 	$config          = Platen\Config::values();
+	$visits          = $GLOBALS['wpdb'] instanceof Platen\SplitDatabase && $GLOBALS['wpdb']->reads_from_readers();
 	$wp_object_cache = new Platen\ObjectCache(
-		new Platen\ValkeyConnection( $config['objects'] ),
+		new Platen\ValkeyConnection( $config['objects'], null, ! $visits ),
 		is_multisite() ? get_current_blog_id() . ':' : '',
 		Platen\Prefetch::ofRequest()
 	);

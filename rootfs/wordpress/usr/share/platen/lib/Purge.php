@@ -140,7 +140,7 @@ final class Purge {
 			error_log( "platen: cached pages may stay as they are until they expire: log a change: {$e->getMessage()}; tags: " . substr( implode( ' ', $tags ), 0, 500 ) );
 			return;
 		}
-		( new ValkeyConnection( $this->config['objects'] ) )->run(
+		( new ValkeyConnection( $this->config['objects'], null, true ) )->run(
 			static fn( \Redis $redis ) => $redis->xAdd( Changes::HINTS, '*', array( 'id' => (string) $id ), 1000, true ),
 			false
 		);

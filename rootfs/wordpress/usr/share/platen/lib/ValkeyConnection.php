@@ -21,12 +21,16 @@ namespace Platen;
  * phpredis has one time-out for connecting, which holds for TCP and for the TLS handshake each, and
  * one for an answer. Both are WAIT for a page, since the frozen server that they are for costs
  * exactly one of them: a handshake on a connection that is made, or an answer on one that is kept.
- * A server that is only slow for once costs the task PAUSE seconds of cache and nothing else. A
- * job waits longer: nobody looks at it, and its work is not done twice.
+ * A server that is only slow for once costs the task PAUSE seconds of cache and nothing else.
+ *
+ * A request that works on the site (a login, a form, wp-admin) waits longer, and does not take a
+ * visitor's word for it that the server is gone: a deletion that it could not send leaves the old value
+ * to all other tasks until this one is back and has renewed the epoch. So does a job.
  */
 final class ValkeyConnection {
 
 	private const WAIT  = 0.09; // seconds
+	private const WORK  = 1.0;  // seconds, of a request that works on the site
 	private const JOB   = 2.0;  // seconds, by the command line
 	private const PAUSE = 5;    // seconds between tries while the server is gone
 
@@ -48,14 +52,17 @@ final class ValkeyConnection {
 	private string $primary = '';    // HOST:PORT, stands in for PRIMARY
 	private bool $shared;            // whether the breaker is shared by the task's processes
 	private float $wait;
+	private string $down;            // DOWN of those who wait as long
 
 	/**
 	 * @param array{host: string, port: int, token: string, cluster: bool, ca: string} $store
-	 * @param float|null $wait seconds that a connection or an answer may take
+	 * @param float|null $wait  seconds that a connection or an answer may take
+	 * @param bool       $works whether this is no visitor's page
 	 */
-	public function __construct( private readonly array $store, ?float $wait = null ) {
+	public function __construct( private readonly array $store, ?float $wait = null, bool $works = false ) {
 		$this->shared = function_exists( 'apcu_enabled' ) && apcu_enabled();
-		$this->wait   = $wait ?? ( 'cli' === PHP_SAPI ? self::JOB : self::WAIT );
+		$this->wait   = $wait ?? ( 'cli' === PHP_SAPI ? self::JOB : ( $works ? self::WORK : self::WAIT ) );
+		$this->down   = self::DOWN . ( $works ? '.works' : '' );
 	}
 
 	/**
@@ -109,7 +116,13 @@ final class ValkeyConnection {
 	private function answered(): void {
 		$this->proven = true;
 		$this->retry  = 0;
-		if ( $this->shared && apcu_exists( self::DOWN ) && apcu_delete( self::DOWN ) ) {
+		if ( ! $this->shared ) {
+			return;
+		}
+		if ( $this->down !== self::DOWN ) {
+			apcu_delete( $this->down );
+		}
+		if ( apcu_exists( self::DOWN ) && apcu_delete( self::DOWN ) ) {
 			error_log( "platen: object cache {$this->store['host']}:{$this->store['port']} is back" );
 		}
 	}
@@ -166,8 +179,8 @@ final class ValkeyConnection {
 		if ( time() < $this->retry ) {
 			return false;
 		}
-		$due = $this->shared ? (int) apcu_fetch( self::DOWN ) : 0;
-		if ( 0 === $due || ( time() >= $due && apcu_cas( self::DOWN, $due, time() + self::PAUSE ) ) ) {
+		$due = $this->shared ? (int) apcu_fetch( $this->down ) : 0;
+		if ( 0 === $due || ( time() >= $due && apcu_cas( $this->down, $due, time() + self::PAUSE ) ) ) {
 			return true;
 		}
 		$this->retry = time() + self::PAUSE; // a request does not change its mind in the middle
@@ -234,11 +247,11 @@ final class ValkeyConnection {
 		$this->close();
 		$this->forgetPrimary();
 		$this->retry = time() + self::PAUSE;
-		if ( ! $this->shared || ! apcu_exists( self::DOWN ) ) {
+		if ( ! $this->shared || ! apcu_exists( $this->down ) ) {
 			error_log( "platen: object cache {$this->store['host']}:{$this->store['port']}: {$e->getMessage()}; running without it, trying again every " . self::PAUSE . ' s' );
 		}
 		if ( $this->shared ) {
-			apcu_store( self::DOWN, $this->retry );
+			apcu_store( $this->down, $this->retry );
 		}
 	}
 }

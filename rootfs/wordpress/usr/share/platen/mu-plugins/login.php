@@ -8,5 +8,5 @@ foreach ( array( 'ValkeyConnection', 'LoginLimit', 'Strangers' ) as $class ) {
 	require_once "/usr/share/platen/lib/$class.php";
 }
 
-( new Platen\LoginLimit( new Platen\ValkeyConnection( Platen\Config::values()['objects'] ), Platen\Config::values()['site'] . '-' . Platen\Config::values()['env'] ) )->register();
+( new Platen\LoginLimit( new Platen\ValkeyConnection( Platen\Config::values()['objects'], null, true ), Platen\Config::values()['site'] . '-' . Platen\Config::values()['env'] ) )->register();
 ( new Platen\Strangers() )->register();
