@@ -132,8 +132,9 @@ func TestQueriesEndWithTheDatabase(t *testing.T) {
 	// and pages say so one after the other, each before the next is asked: those of which the caches
 	// know nothing.
 	for i := range 3 {
+		began := time.Now()
 		if page, err := s.Visitor(t).Try(http.MethodGet, fmt.Sprintf("/?s=nowhere%d", i), "", nil); err != nil || page.Status != http.StatusInternalServerError {
-			t.Errorf("a page without a database: %d, %v", page.Status, err)
+			t.Errorf("page %d without a database: %d after %v, %v\n%s", i+1, page.Status, time.Since(began), err, s.Run(t, 0, "logs", "web", "--tail", "20").Stdout)
 		}
 	}
 	select {

@@ -535,6 +535,7 @@ final class SplitDatabase extends \wpdb {
 		while ( $this->platen_split && ob_get_level() > 0 && ob_end_clean() ) {
 			continue; // the beginning of the page
 		}
+		$this->ready = false; // the page that says so asks for options: each would come here again
 		$this->error = '<h1>' . __( 'Error establishing a database connection' ) . '</h1>';
 		dead_db();
 	}
@@ -544,9 +545,13 @@ final class SplitDatabase extends \wpdb {
 		return function_exists( 'apcu_enabled' ) && apcu_enabled() && apcu_exists( "platen.db.down.$role" );
 	}
 
-	/** Whether this very request has just found the server gone. Jobs have the time to try again. */
+	/**
+	 * Whether this very request has found the server gone: a visitor's page does not try it again, others
+	 * not at once. Jobs have the time.
+	 */
 	private function failedLately( string $role ): bool {
-		return $this->platen_patience < self::PATIENCE_JOB && microtime( true ) - $this->platen_failed[ $role ] < self::AGAIN;
+		$at = $this->platen_failed[ $role ];
+		return $at > 0.0 && ( $this->platen_split || ( $this->platen_patience < self::PATIENCE_JOB && microtime( true ) - $at < self::AGAIN ) );
 	}
 
 	private function down( string $role ): void {
