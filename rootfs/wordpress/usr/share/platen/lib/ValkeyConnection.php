@@ -82,7 +82,9 @@ final class ValkeyConnection {
 				$this->redis ??= $this->open();
 				$this->redis->clearLastError();
 				++$this->trips;
-				$result = $commands( $this->redis, $this->generation );
+				$result = $writes && $this->wait < self::WORK
+					? $this->patiently( $commands )
+					: $commands( $this->redis, $this->generation );
 				$error  = $this->redis->getLastError();
 				if ( null !== $error ) {
 					throw new \RedisException( $error );
@@ -105,6 +107,20 @@ final class ValkeyConnection {
 			$this->lose();
 		}
 		return null;
+	}
+
+	/**
+	 * Runs a visitor's write on the connection, which has answered this page before: a late answer
+	 * would be worse than one that is waited for, since a lost write costs the whole site its epoch.
+	 */
+	private function patiently( callable $commands ): mixed {
+		$redis = $this->redis;
+		$redis->setOption( \Redis::OPT_READ_TIMEOUT, $this->proven ? self::WORK : $this->wait );
+		try {
+			return $commands( $redis, $this->generation );
+		} finally {
+			$redis->setOption( \Redis::OPT_READ_TIMEOUT, $this->wait );
+		}
 	}
 
 	/** Whether the server is there, connecting if need be. */
