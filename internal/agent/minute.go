@@ -126,22 +126,11 @@ type pool struct {
 }
 
 func (m *minute) php(ctx context.Context) (pool, error) {
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
-	a, err := fastcgi(ctx, m.status, map[string]string{
-		"SCRIPT_FILENAME": task.StatusURL, "SCRIPT_NAME": task.StatusURL, "REQUEST_URI": task.StatusURL + "?json", "QUERY_STRING": "json",
-	})
 	var p pool
-	if err == nil && a.Status != 200 {
-		err = fmt.Errorf("answered %d", a.Status)
-	}
-	if err == nil {
-		err = json.Unmarshal(a.Body, &p)
-	}
-	if err != nil {
-		return p, fmt.Errorf("read the status of php: %w", err)
-	}
-	return p, nil
+	err := readStatus(ctx, m.status, "php", map[string]string{
+		"SCRIPT_FILENAME": task.StatusURL, "SCRIPT_NAME": task.StatusURL, "REQUEST_URI": task.StatusURL + "?json", "QUERY_STRING": "json",
+	}, &p)
+	return p, err
 }
 
 // compiled is what OPcache holds, for all pools of this php-fpm. Used, Wasted and Strings are
@@ -154,21 +143,28 @@ type compiled struct {
 }
 
 func (m *minute) opcache(ctx context.Context) (compiled, error) {
+	var c compiled
+	err := readStatus(ctx, m.health, "OPcache", map[string]string{
+		"SCRIPT_FILENAME": task.Platen + "/agent/opcache.php", "SCRIPT_NAME": "/-/opcache", "REQUEST_URI": "/-/opcache",
+	}, &c)
+	return c, err
+}
+
+// readStatus asks a pool of php-fpm for a status, which is JSON.
+func readStatus(ctx context.Context, socket, of string, params map[string]string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	script := task.Platen + "/agent/opcache.php"
-	a, err := fastcgi(ctx, m.health, map[string]string{"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/-/opcache", "REQUEST_URI": "/-/opcache"})
-	var c compiled
+	a, err := fastcgi(ctx, socket, params)
 	if err == nil && a.Status != 200 {
 		err = fmt.Errorf("answered %d", a.Status)
 	}
 	if err == nil {
-		err = json.Unmarshal(a.Body, &c)
+		err = json.Unmarshal(a.Body, into)
 	}
 	if err != nil {
-		return c, fmt.Errorf("read the status of OPcache: %w", err)
+		return fmt.Errorf("read the status of %s: %w", of, err)
 	}
-	return c, nil
+	return nil
 }
 
 // site asks the probe of /-/site, past nginx: a full queue there must not look like a lost database.

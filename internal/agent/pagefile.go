@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"strconv"
@@ -132,11 +133,9 @@ func (p *page) parseHeaders(headers string) error {
 	return nil
 }
 
-// hashTag stands for a tag in memory: FNV-1a. Two that meet drop a page too many.
+// hashTag stands for a tag in memory. Two that meet drop a page too many.
 func hashTag(tag string) uint64 {
-	h := uint64(14695981039346656037)
-	for i := range len(tag) {
-		h = (h ^ uint64(tag[i])) * 1099511628211
-	}
-	return h
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, tag) // never fails, says hash.Hash
+	return h.Sum64()
 }

@@ -145,8 +145,8 @@ func (o origin) Address() string {
 	return host
 }
 
-// port is the origin's port, also where the address leaves it out.
-func (o origin) port() string {
+// PortNumber is the origin's port, also where the address leaves it out.
+func (o origin) PortNumber() string {
 	switch {
 	case o.Port != "":
 		return o.Port

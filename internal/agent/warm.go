@@ -64,7 +64,7 @@ func firstPage(ctx context.Context, socket string, o origin) (answer, error) {
 	params := map[string]string{
 		"SCRIPT_FILENAME": task.Core + "/index.php", "SCRIPT_NAME": "/index.php", "DOCUMENT_ROOT": task.Core,
 		"DOCUMENT_URI": "/index.php", "REQUEST_URI": "/", "REDIRECT_STATUS": "200",
-		"SERVER_NAME": o.Host, "SERVER_PORT": o.port(), "REQUEST_SCHEME": o.Scheme,
+		"SERVER_NAME": o.Host, "SERVER_PORT": o.PortNumber(), "REQUEST_SCHEME": o.Scheme,
 		"HTTP_HOST": o.Address(), "HTTP_X_FORWARDED_PROTO": o.Scheme,
 		"HTTP_USER_AGENT": "platen-agent", "HTTP_X_REQUEST_ID": "warm-up." + hostname(),
 	}
